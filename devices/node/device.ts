@@ -1,0 +1,47 @@
+/** Node on Linux, macOS and Windows as a Device. */
+
+import fs from "node:fs";
+import { readFile } from "node:fs/promises";
+import os from "node:os";
+import { Worker } from "node:worker_threads";
+import type { Device, Thread } from "../../runtime/device.ts";
+import { createWasiHost } from "../wasi/host.ts";
+import { distPath, openFile } from "./files.ts";
+import { availableMemory } from "./memory.ts";
+
+export function nodeDevice(): Device {
+  return {
+    name: `node ${process.version} ${process.platform} ${process.arch}`,
+    threads: os.availableParallelism(),
+    sharedMemory: true,
+    availableBytes: availableMemory,
+    peakBytes: peakMemory,
+    open: openFile,
+    kernel: (build) => readFile(distPath(`kernels/${build}.wasm`)),
+    wasi: createWasiHost,
+    startTeamWorker: () => startThread("team"),
+  };
+}
+
+/** Starts a worker of this package: an engine, or a member of an engine's team. */
+export function startThread(role: "engine" | "team"): Thread {
+  const worker = new Worker(distPath("devices/node/worker.js"), { workerData: { role } });
+  return {
+    post: (message) => worker.postMessage(message),
+    onMessage: (listener) => worker.on("message", listener),
+    onFailure: (listener) => worker.once("error", listener),
+    terminate: () => void worker.terminate(),
+    keepAlive: (on) => (on ? worker.ref() : worker.unref()),
+  };
+}
+
+/** Peak resident bytes: VmHWM on Linux, where `maxRSS` would also count what ran in the process before exec. */
+function peakMemory(): number | undefined {
+  try {
+    const match = /^VmHWM:\s+(\d+) kB/m.exec(fs.readFileSync("/proc/self/status", "utf8"));
+    if (match) return Number(match[1]) * 1024;
+  } catch {
+    // Not Linux.
+  }
+  return process.resourceUsage().maxRSS * 1024;
+}

@@ -1,0 +1,93 @@
+/** Files on a disk. */
+
+import fs from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { ByteSource } from "../../runtime/device.ts";
+import { PiPhiError } from "../../runtime/errors.ts";
+
+/** Folder of the built files: kernels, workers, the embedded model. */
+export const DIST = distFolder(import.meta.url);
+
+/** Where PiPhi's built files are, seen from a module in them or from a source file. */
+function distFolder(here: string): URL {
+  if (here.endsWith(".ts")) return new URL("../../dist/", here);
+  return new URL(here.slice(0, here.lastIndexOf("/dist/") + "/dist/".length));
+}
+
+export function distPath(name: string): string {
+  return fileURLToPath(new URL(name, DIST));
+}
+
+/** Path of the model that comes with the package: home commands to intents. */
+export const EMBEDDED_MODEL = distPath("models/home.gguf");
+
+/** Opens a file; throws E_NOT_FOUND or E_FILE_READ. */
+export function openFile(path: string): ByteSource {
+  let fd: number;
+  try {
+    fd = fs.openSync(path, "r");
+  } catch (error) {
+    throw openError(path, error as NodeJS.ErrnoException);
+  }
+  const stat = fs.fstatSync(fd);
+  if (stat.isDirectory()) {
+    fs.closeSync(fd);
+    throw new PiPhiError("E_FILE_READ", `${path} is a folder. Give the path of a .gguf file in it.`, { path });
+  }
+  let open = true;
+  return {
+    name: path,
+    size: stat.size,
+    read: (offset, into) => readFully(fd, path, offset, into),
+    close() {
+      if (open) fs.closeSync(fd);
+      open = false;
+    },
+  };
+}
+
+function readFully(fd: number, path: string, offset: number, into: Uint8Array): void {
+  for (let done = 0; done < into.length; ) {
+    let count: number;
+    try {
+      count = fs.readSync(fd, into, done, into.length - done, offset + done);
+    } catch (error) {
+      const { code = "unknown", message } = error as NodeJS.ErrnoException;
+      throw new PiPhiError("E_FILE_READ", `Reading ${path} failed (${message}). Check the disk and try again.`, {
+        path,
+        errno: code,
+        offset: offset + done,
+      });
+    }
+    if (count === 0) {
+      throw new PiPhiError(
+        "E_FILE_TRUNCATED",
+        `${path} ends at byte ${offset + done}, where ${into.length - done} more were expected. Download it again.`,
+        { path, offset: offset + done, missing: into.length - done },
+      );
+    }
+    done += count;
+  }
+}
+
+function openError(path: string, error: NodeJS.ErrnoException): PiPhiError {
+  if (error.code === "ENOENT") {
+    return new PiPhiError(
+      "E_NOT_FOUND",
+      `There is no file ${path}. Check the path, or leave the model out to use the embedded one.`,
+      {
+        path,
+      },
+    );
+  }
+  if (error.code === "EACCES" || error.code === "EPERM") {
+    return new PiPhiError("E_FILE_READ", `${path} may not be read by this user. Change its permissions.`, {
+      path,
+      errno: error.code,
+    });
+  }
+  return new PiPhiError("E_FILE_READ", `${path} cannot be opened (${error.message}).`, {
+    path,
+    errno: error.code ?? "unknown",
+  });
+}

@@ -1,0 +1,27 @@
+/** PiPhi for Node: `import { load } from "piphi"`. */
+
+import { connect, type Estimate, type LoadOptions, type Phi } from "../../runtime/index.ts";
+import { estimateModel } from "../../runtime/memory/estimate.ts";
+import { nodeDevice, startThread } from "./device.ts";
+import { setEngineFlags } from "./engine-flags.ts";
+import { EMBEDDED_MODEL, openFile } from "./files.ts";
+
+export * from "../../runtime/index.ts";
+export { type Check, type Diagnosis, diagnose } from "./diagnose.ts";
+export { EMBEDDED_MODEL } from "./files.ts";
+export { type Inspection, inspect } from "./inspect.ts";
+
+/**
+ * Loads a model on an engine thread of its own.
+ * @param model path of a GGUF file (any one of its shards); default: the embedded model
+ * @throws PiPhiError for files, options and machines that cannot work
+ */
+export function load(model: string = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Phi> {
+  setEngineFlags();
+  return connect(startThread("engine"), model, options);
+}
+
+/** What loading would take, from the file's header alone. Throws only for files that cannot be loaded at all. */
+export async function estimate(model: string = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Estimate> {
+  return estimateModel(nodeDevice(), openFile, model, options);
+}

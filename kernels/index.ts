@@ -1,0 +1,10 @@
+/** All kernels; the names exported here are the WebAssembly ABI that `runtime/compute/kernels.ts` types. */
+export * from "./attention";
+export * from "./gelu";
+export * from "./layernorm";
+export * from "./matmul_f32";
+export * from "./matmul_q4";
+export * from "./matmul_q8";
+export * from "./quantize";
+export * from "./retile";
+export * from "./team";

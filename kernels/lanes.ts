@@ -1,0 +1,125 @@
+/** Small vector helpers shared by the kernels. Everything here is inlined; none of it relies on relaxed rounding. */
+
+/** True in the build with relaxed SIMD; the other branch is removed by the compiler. */
+// @ts-ignore: decorator
+@inline export const RELAXED: bool = ASC_FEATURE_RELAXED_SIMD;
+
+/** 2^112: the factor that an f16's bits, moved into an f32 by `halfBits`, lack. */
+// @ts-ignore: decorator
+@inline export const HALF_TO_FLOAT: f32 = 5192296858534827628530496329220096.0;
+
+/** Four f16 at `p` as f32 that still lack the factor 2^112 (exact for normal and subnormal numbers). */
+// @ts-ignore: decorator
+@inline export function halfBits(p: usize): v128 {
+  return v128.and(i32x4.shl(v128.load16x4_s(p), 13), i32x4.splat(0x8fffffff));
+}
+
+/** Four f16 at `p` as f32; infinities and NaN are not supported. */
+// @ts-ignore: decorator
+@inline export function loadHalf4(p: usize): v128 {
+  return f32x4.mul(halfBits(p), f32x4.splat(HALF_TO_FLOAT));
+}
+
+/** One f16 as f32; infinities and NaN are not supported. */
+// @ts-ignore: decorator
+@inline export function halfToFloat(bits: u32): f32 {
+  return reinterpret<f32>(((bits & 0x8000) << 16) | ((bits & 0x7fff) << 13)) * HALF_TO_FLOAT;
+}
+
+/** f32 to f16 bits, round to nearest even, saturating at the largest finite f16. */
+// @ts-ignore: decorator
+@inline export function floatToHalf(x: f32): u32 {
+  const bits = reinterpret<u32>(x);
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = min<f32>(reinterpret<f32>(bits & 0x7fffffff), 65504.0);
+  if (magnitude < 6.103515625e-5) {
+    // Subnormal: adding 2^-1 makes the f32 adder round at 2^-24, the last bit of such an f16.
+    return sign | (reinterpret<u32>(magnitude + 0.5) - 0x3f000000);
+  }
+  const m = reinterpret<u32>(magnitude);
+  return sign | ((m + 0xfff + ((m >>> 13) & 1) - 0x38000000) >>> 13);
+}
+
+/** Sum of the four f32 lanes, pairwise: (0+2) + (1+3). */
+// @ts-ignore: decorator
+@inline export function sumLanes(v: v128): f32 {
+  const pairs = f32x4.add(v, i8x16.shuffle(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
+}
+
+/** Largest of the four f32 lanes; NaN if any is NaN. */
+// @ts-ignore: decorator
+@inline export function maxLanes(v: v128): f32 {
+  return max(
+    max(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
+    max(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
+  );
+}
+
+/**
+ * f32 to i32, round to nearest even, for |x| < 2^22: adding 1.5 * 2^23 leaves the integer in the low mantissa bits.
+ * Cheaper than nearest + trunc_sat, and the same bits on every engine.
+ */
+// @ts-ignore: decorator
+@inline export function roundToInt(x: v128): v128 {
+  return i32x4.sub(f32x4.add(x, f32x4.splat(12582912.0)), i32x4.splat(0x4b400000));
+}
+
+/** The scalar twin of `roundToInt`. */
+// @ts-ignore: decorator
+@inline export function roundToInt1(x: f32): i32 {
+  return reinterpret<i32>(x + 12582912.0) - 0x4b400000;
+}
+
+/** Four i32x4 sums of lanes: lane i of the result is the sum of the lanes of argument i. */
+// @ts-ignore: decorator
+@inline export function sumLanes4(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = i32x4.add(unpackLow(a, b), unpackHigh(a, b)); // a0+a2 b0+b2 a1+a3 b1+b3
+  const cd = i32x4.add(unpackLow(c, d), unpackHigh(c, d));
+  return i32x4.add(
+    i8x16.shuffle(ab, cd, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+    i8x16.shuffle(ab, cd, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31),
+  );
+}
+
+// @ts-ignore: decorator
+@inline function unpackLow(a: v128, b: v128): v128 {
+  return i8x16.shuffle(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+}
+
+// @ts-ignore: decorator
+@inline function unpackHigh(a: v128, b: v128): v128 {
+  return i8x16.shuffle(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+}
+
+/**
+ * e^x for x clamped to -87..88, relative error below 3e-7: 2^n from the exponent bits times a degree-6 polynomial
+ * of the remainder in -ln2/2..ln2/2 (Cephes' expf coefficients). NaN stays NaN.
+ */
+// @ts-ignore: decorator
+@inline export function exp4(x: v128): v128 {
+  const clamped = f32x4.pmin(f32x4.splat(88.0), f32x4.pmax(f32x4.splat(-87.0), x));
+  const n = f32x4.sub(
+    f32x4.add(f32x4.mul(clamped, f32x4.splat(1.44269504)), f32x4.splat(12582912.0)),
+    f32x4.splat(12582912.0),
+  );
+  let r = f32x4.sub(clamped, f32x4.mul(n, f32x4.splat(0.693359375)));
+  r = f32x4.add(r, f32x4.mul(n, f32x4.splat(2.12194440e-4)));
+  let p = f32x4.splat(1.9875691500e-4);
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.3981999507e-3));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(8.3334519073e-3));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(4.1665795894e-2));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.6666665459e-1));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1));
+  p = f32x4.add(f32x4.add(f32x4.mul(f32x4.mul(p, r), r), r), f32x4.splat(1.0));
+  const power = i32x4.shl(i32x4.add(roundToInt(n), i32x4.splat(127)), 23);
+  return v128.bitselect(f32x4.mul(p, power), x, f32x4.eq(x, x));
+}
+
+/** Stores the sums of four rows with their bias, added to what is there already if `accumulate`. */
+// @ts-ignore: decorator
+@inline export function storeRows(out: usize, bias: usize, total: v128, accumulate: bool): void {
+  let sum = f32x4.add(total, v128.load(bias));
+  if (accumulate) sum = f32x4.add(sum, v128.load(out));
+  v128.store(out, sum);
+}

@@ -1,0 +1,152 @@
+/** The public types of the library; `index.ts` implements them, every device exports them. */
+
+import type { Phi2Config } from "./phi2.ts";
+
+export interface LoadOptions {
+  /** Context length in tokens; default: the model's, at most 2048. */
+  contextLength?: number;
+  /** Type of the key/value cache; default "int8". */
+  kv?: "int8" | "f16";
+  /** Threads, the engine's own included; default: what the device offers. */
+  threads?: number;
+  /** Upper limit of memory, as bytes or "1G", "512M"; default: what the device has free. */
+  ram?: number | string;
+  /** What becomes of F32, F16 and BF16 weights: int8 tiles (default) or the exact values as f32. */
+  dense?: "int8" | "exact";
+  /** Which build of the kernels; default: the fastest that passes its self-test here. */
+  kernel?: "simd" | "relaxed";
+  /** Called while weights are read. */
+  onProgress?: (progress: Progress) => void;
+  signal?: AbortSignal;
+}
+
+export interface Progress {
+  phase: "weights";
+  loadedBytes: number;
+  totalBytes: number;
+}
+
+export interface SamplingOptions {
+  /** 0 = greedy (default). */
+  temperature?: number;
+  /** Keep the k most likely tokens; 0 = all (default 40, used only when temperature > 0). */
+  topK?: number;
+  /** Nucleus: keep the most likely tokens whose probabilities sum to p; 1 = all (default 0.95). */
+  topP?: number;
+  /** Drop tokens less likely than minP times the most likely one; 0 = none (default 0.05). */
+  minP?: number;
+  /** Divides the positive logits of the last 64 tokens (multiplies negative ones); 1 = off (default). */
+  repeatPenalty?: number;
+  /** Same seed, prompt and options: same text, on any number of threads. Default: random. */
+  seed?: number;
+}
+
+export interface GenerateOptions extends SamplingOptions {
+  /** Default: until the context is full. */
+  maxTokens?: number;
+  /** Texts that end the answer and are not part of it. */
+  stop?: string[];
+  /** Go on after the end-of-text token (benchmarks). */
+  ignoreEos?: boolean;
+  signal?: AbortSignal;
+}
+
+export interface ChatMessage {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
+/** One step of the stream; `text` can be empty while a character or a stop text is incomplete. */
+export interface Delta {
+  text: string;
+  id: number;
+}
+
+export type StopReason = "eos" | "stop" | "length" | "cancelled";
+
+export interface Timings {
+  /** From `load()` to ready. */
+  loadMs: number;
+  /** From the call of `generate()` to the first token. */
+  firstTokenMs: number;
+  prefillMs: number;
+  prefillTokensPerSecond: number;
+  decodeMs: number;
+  decodeTokensPerSecond: number;
+}
+
+export interface MemoryUse {
+  peakRssBytes: number | null;
+  mode: "mapped" | "resident" | "streamed";
+  /** Weights that stay in memory. */
+  pinnedBytes: number;
+  streamedBytesPerToken: number;
+}
+
+export interface GenerateResult {
+  text: string;
+  tokens: number[];
+  promptTokens: number;
+  /** Of the prompt's tokens, those whose keys and values were still in the cache. */
+  cachedTokens: number;
+  generatedTokens: number;
+  stopReason: StopReason;
+  timings: Timings;
+}
+
+/** A running generation: iterate over its deltas, or await its result, or both. */
+export interface Generation extends AsyncIterable<Delta>, PromiseLike<GenerateResult> {}
+
+export interface ModelInfo {
+  name: string;
+  architecture: string;
+  /** Most frequent weight type of the file, e.g. "Q4_0". */
+  quantization: string;
+  parameters: number;
+  fileBytes: number;
+  config: Phi2Config;
+  /** Of this load. */
+  contextLength: number;
+  kv: "int8" | "f16";
+  kernel: string;
+  threads: number;
+  /** Weight bytes read for each generated token. */
+  bytesPerToken: number;
+  memory: MemoryUse;
+}
+
+export interface Score {
+  ids: number[];
+  /** Position i: the distribution after ids[0..i]; natural logarithms over the whole vocabulary. */
+  positions: { id: number; top: [id: number, logprob: number][] }[];
+}
+
+export interface Tokenization {
+  ids: number[];
+  /** The text of each id (bytes that are no complete character show as U+FFFD). */
+  pieces: string[];
+}
+
+export interface Phi extends AsyncDisposable {
+  readonly info: ModelInfo;
+  /** Continues a text, or token ids, without any template. */
+  generate(prompt: string | readonly number[], options?: GenerateOptions): Generation;
+  /** Answers a conversation in the model's own prompt format. */
+  chat(messages: readonly ChatMessage[], options?: GenerateOptions): Generation;
+  /** Log-probabilities after each token. */
+  score(input: string | readonly number[], options?: { top?: number; signal?: AbortSignal }): Promise<Score>;
+  tokenize(text: string): Promise<Tokenization>;
+  detokenize(ids: readonly number[]): Promise<string>;
+  /** The current memory figures. */
+  memory(): Promise<MemoryUse>;
+  close(): Promise<void>;
+}
+
+export interface Estimate {
+  fits: boolean;
+  mode: MemoryUse["mode"];
+  layers: { pinned: number; streamed: number };
+  bytes: { weights: number; kv: number; scratch: number; slots: number; total: number };
+  /** What to do when it does not fit. */
+  remedy?: string;
+}

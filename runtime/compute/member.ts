@@ -1,0 +1,139 @@
+/**
+ * One thread of the team: its kernels, its view of the memory, and the jobs that all threads run together.
+ * The leader describes a job in shared memory and starts it; members wait for the next.
+ */
+
+import type { Device } from "../device.ts";
+import { PiPhiError } from "../errors.ts";
+import type { Layout } from "../memory/plan.ts";
+import { Phi2 } from "../phi2.ts";
+import { Loader, type LoadPlan } from "../weights/load.ts";
+import { instantiateKernels, type KernelChoice, type Kernels } from "./kernels.ts";
+import { reportLoss, requestStop, Stopped, Team } from "./team.ts";
+
+/** What a thread gets to know when it joins; sent as a message. */
+export interface Membership {
+  memory: WebAssembly.Memory;
+  choice: KernelChoice;
+  layout: Layout;
+  loadPlan: LoadPlan;
+  index: number;
+}
+
+const JOB_KIND = 0;
+const JOB_TOKENS = 1;
+const JOB_LOGITS_FROM = 2;
+/** 1 + index of a piece that could not be loaded; 0 = none. */
+const JOB_FAILED_PIECE = 3;
+
+const KIND_LOAD = 1;
+const KIND_FORWARD = 2;
+const KIND_LEAVE = 3;
+
+export class Member {
+  readonly kernels: Kernels;
+  readonly team: Team;
+  private readonly phi2: Phi2;
+  private readonly job: Int32Array;
+
+  constructor(
+    private readonly device: Device,
+    private readonly membership: Membership,
+  ) {
+    const { memory, choice, layout, index } = membership;
+    this.kernels = instantiateKernels(device, choice.module, memory);
+    this.team = new Team(this.kernels, layout.control, layout.threads, index);
+    this.phi2 = new Phi2(this.kernels, choice.form, layout, this.team, memory.buffer);
+    this.job = new Int32Array(memory.buffer, layout.job, 16);
+  }
+
+  /** Follows the leader until it sends the team away. */
+  follow(): void {
+    const { memory, layout } = this.membership;
+    try {
+      for (;;) {
+        this.team.next();
+        const kind = this.job[JOB_KIND];
+        if (kind === KIND_LEAVE) return;
+        this.unlessStopped(() => {
+          if (kind === KIND_LOAD) this.loadShare(() => {});
+          else this.phi2.forward(this.job[JOB_TOKENS], this.job[JOB_LOGITS_FROM]);
+        });
+      }
+    } catch (error) {
+      reportLoss(memory.buffer, layout.control);
+      throw error;
+    }
+  }
+
+  /** Leader: loads all weights with the team. `onBytes` is told how far the files have been read. */
+  load(onBytes: (bytes: number) => void): void {
+    const { loadPlan, memory, layout } = this.membership;
+    let end = 0;
+    const ends = loadPlan.pieces.map(({ bytes }) => (end += bytes));
+    this.job[JOB_KIND] = KIND_LOAD;
+    this.job[JOB_FAILED_PIECE] = 0;
+    this.team.start();
+    const completed = this.unlessStopped(() => this.loadShare((piece) => onBytes(ends[piece])));
+    const failed = Atomics.load(this.job, JOB_FAILED_PIECE);
+    if (failed > 0) {
+      requestStop(memory.buffer, layout.control, false);
+      this.withLoader((loader) => loader.load(failed - 1)); // again, here, for its error
+      throw new PiPhiError("E_FILE_READ", "A read of the model file failed. Try again.", { piece: failed - 1 });
+    }
+    if (!completed) throw new PiPhiError("E_CANCELLED", "Loading was cancelled.");
+  }
+
+  /** Leader: runs the forward pass with the team; false where it was stopped. */
+  forward(tokens: number, logitsFrom: number): boolean {
+    this.job[JOB_KIND] = KIND_FORWARD;
+    this.job[JOB_TOKENS] = tokens;
+    this.job[JOB_LOGITS_FROM] = logitsFrom;
+    this.team.start();
+    return this.unlessStopped(() => this.phi2.forward(tokens, logitsFrom));
+  }
+
+  /** Leader: sends the team away. */
+  dismiss(): void {
+    this.job[JOB_KIND] = KIND_LEAVE;
+    this.team.start();
+  }
+
+  private unlessStopped(work: () => void): boolean {
+    try {
+      work();
+      return true;
+    } catch (error) {
+      if (error instanceof Stopped) return false;
+      throw error;
+    }
+  }
+
+  private loadShare(onPiece: (index: number) => void): void {
+    const { memory, layout } = this.membership;
+    this.withLoader((loader) => {
+      const { items, run } = loader.operation(onPiece);
+      const guarded = (index: number) => {
+        try {
+          run(index);
+        } catch {
+          Atomics.compareExchange(this.job, JOB_FAILED_PIECE, 0, index + 1);
+          requestStop(memory.buffer, layout.control, true);
+        }
+      };
+      const stopped = () => Atomics.load(this.job, JOB_FAILED_PIECE) > 0;
+      this.team.run({ items, run: (index) => (stopped() ? undefined : guarded(index)) });
+    });
+  }
+
+  private withLoader(work: (loader: Loader) => void): void {
+    const { memory, layout, loadPlan, index } = this.membership;
+    const staging = layout.threadScratch + index * layout.threadScratchBytes + layout.stagingOffset;
+    const sources = loadPlan.sources.map((name) => this.device.open(name));
+    try {
+      work(new Loader(loadPlan, sources, this.kernels, memory.buffer, staging, layout.stagingBytes));
+    } finally {
+      for (const source of sources) source.close();
+    }
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * The engine: a loaded model on a thread of its own, so that it never runs where the user is waited for.
+ * It answers one request after another; `index.ts` is its other end.
+ */
+
+import type {
+  ChatMessage,
+  Delta,
+  GenerateResult,
+  LoadOptions,
+  MemoryUse,
+  ModelInfo,
+  Progress,
+  Score,
+  Tokenization,
+} from "./api.ts";
+import { chooseKernels, type KernelChoice } from "./compute/kernels.ts";
+import { Member, type Membership } from "./compute/member.ts";
+import { reportLoss } from "./compute/team.ts";
+import type { Device, Thread } from "./device.ts";
+import { PiPhiError } from "./errors.ts";
+import { type EngineGenerateOptions, generate } from "./generate.ts";
+import { Sequence } from "./memory/kvcache.ts";
+import { type Layout, plan, WASM_PAGE_BYTES } from "./memory/plan.ts";
+import { planOptions } from "./options.ts";
+import { encodeParts, type PromptFormat, promptFormat } from "./text/prompt.ts";
+import { logSoftmaxTop } from "./text/sampler.ts";
+import { createTokenizer, type Tokenizer } from "./text/tokenizer.ts";
+import { loadVectors, planLoad } from "./weights/load.ts";
+import { type Manifest, readManifest } from "./weights/manifest.ts";
+import { vocabularyOf } from "./weights/vocabulary.ts";
+
+/** Options that can cross to another thread. */
+export type EngineLoadOptions = Omit<LoadOptions, "onProgress" | "signal">;
+
+export class Engine {
+  private readonly sequence: Sequence;
+  /** Set where a cancel cannot reach the team through shared memory. */
+  cancelled = false;
+
+  private constructor(
+    private readonly device: Device,
+    private readonly manifest: Manifest,
+    private readonly tokenizer: Tokenizer,
+    private readonly format: PromptFormat,
+    private readonly layout: Layout,
+    readonly memory: WebAssembly.Memory,
+    private readonly choice: KernelChoice,
+    private readonly leader: Member,
+    private readonly threads: readonly Thread[],
+    private readonly loadMs: number,
+  ) {
+    this.sequence = new Sequence(leader, layout, memory.buffer);
+  }
+
+  /** Opens, plans, and loads; throws every error that a bad file, option or machine can cause. */
+  static async load(
+    device: Device,
+    model: string,
+    options: EngineLoadOptions,
+    onProgress: (progress: Progress) => void,
+  ): Promise<Engine> {
+    const start = performance.now();
+    const manifest = readManifest((name) => device.open(name), model);
+    const threads: Thread[] = [];
+    try {
+      const tokenizer = createTokenizer(vocabularyOf(manifest.metadata));
+      const layout = plan(manifest, planOptions(device, manifest, options));
+      const choice = await chooseKernels(device, options.kernel);
+      const memory = allocate(layout.totalBytes, device.sharedMemory);
+      writeRopeTable(layout, memory.buffer);
+      const loadPlan = planLoad(manifest, layout);
+      const member = (index: number): Membership => ({ memory, choice, layout, loadPlan, index });
+      for (let index = 1; index < layout.threads; index++) {
+        const thread = device.startTeamWorker();
+        thread.onFailure(() => reportLoss(memory.buffer, layout.control));
+        thread.post(member(index));
+        threads.push(thread);
+      }
+      const leader = new Member(device, member(0));
+      loadVectors(manifest, layout, memory.buffer);
+      leader.load((loadedBytes) => onProgress({ phase: "weights", loadedBytes, totalBytes: loadPlan.totalBytes }));
+      const format = promptFormat(tokenizer, {
+        name: manifest.name,
+        chatTemplate: manifest.metadata.optionalString("tokenizer.chat_template"),
+      });
+      const loadMs = performance.now() - start;
+      return new Engine(device, manifest, tokenizer, format, layout, memory, choice, leader, threads, loadMs);
+    } catch (error) {
+      for (const thread of threads) thread.terminate();
+      throw error;
+    } finally {
+      manifest.close();
+    }
+  }
+
+  /** Address of the team's control block, for cancelling from other threads. */
+  get control(): number {
+    return this.layout.control;
+  }
+
+  get info(): ModelInfo {
+    const { manifest, layout } = this;
+    return {
+      name: manifest.name,
+      architecture: "phi2",
+      quantization: manifest.quantization,
+      parameters: manifest.parameters,
+      fileBytes: manifest.fileBytes,
+      config: manifest.config,
+      contextLength: layout.contextLength,
+      kv: layout.kv,
+      kernel: this.choice.name,
+      threads: layout.threads,
+      bytesPerToken: layout.bytesPerToken,
+      memory: this.memoryUse(),
+    };
+  }
+
+  memoryUse(): MemoryUse {
+    const peakRssBytes = this.device.peakBytes() ?? null;
+    return { peakRssBytes, mode: "resident", pinnedBytes: this.layout.bytes.weights, streamedBytesPerToken: 0 };
+  }
+
+  async generate(
+    prompt: string | readonly number[],
+    options: EngineGenerateOptions,
+    emit: (delta: Delta) => void,
+  ): Promise<GenerateResult> {
+    return this.continue(this.idsOf(prompt), options, emit);
+  }
+
+  async chat(
+    messages: readonly ChatMessage[],
+    options: EngineGenerateOptions,
+    emit: (delta: Delta) => void,
+  ): Promise<GenerateResult> {
+    const ids = encodeParts(this.tokenizer, this.format.chat(messages));
+    return this.continue(ids, { ...options, stop: [...this.format.stops, ...(options.stop ?? [])] }, emit);
+  }
+
+  score(input: string | readonly number[], top: number): Score {
+    const ids = this.idsOf(input);
+    if (ids.length === 0) throw new PiPhiError("E_PROMPT_EMPTY", "There is nothing to score. Give a text or ids.");
+    if (ids.length > this.layout.contextLength) {
+      throw new PiPhiError(
+        "E_PROMPT_TOO_LONG",
+        `The text has ${ids.length} tokens and the context holds ${this.layout.contextLength}. Shorten it, or load the model with a longer context.`,
+        { promptTokens: ids.length, contextLength: this.layout.contextLength },
+      );
+    }
+    const positions: Score["positions"] = [];
+    this.sequence.rewind([]);
+    const completed = this.sequence.extend(ids, "all", (rows) => {
+      for (const logits of rows) positions.push({ id: ids[positions.length], top: logSoftmaxTop(logits, top) });
+    });
+    if (!completed) throw new PiPhiError("E_CANCELLED", "Scoring was cancelled.");
+    return { ids, positions };
+  }
+
+  tokenize(text: string): Tokenization {
+    const ids = this.tokenizer.encode(text);
+    return { ids, pieces: this.tokenizer.pieces(ids) };
+  }
+
+  detokenize(ids: readonly number[]): string {
+    this.checkIds(ids);
+    return this.tokenizer.decode(ids);
+  }
+
+  close(): void {
+    this.leader.dismiss();
+    for (const thread of this.threads) thread.terminate();
+  }
+
+  private continue(
+    ids: number[],
+    options: EngineGenerateOptions,
+    emit: (delta: Delta) => void,
+  ): Promise<GenerateResult> {
+    this.cancelled = false;
+    const { sequence, tokenizer, loadMs } = this;
+    const pause = async () => {
+      if (!this.device.sharedMemory) await new Promise((resolve) => setTimeout(resolve));
+      return !this.cancelled;
+    };
+    return generate(
+      { sequence, tokenizer, loadMs, emit, pause, contextLength: this.layout.contextLength },
+      ids,
+      options,
+    );
+  }
+
+  private idsOf(input: string | readonly number[]): number[] {
+    if (typeof input === "string") return this.tokenizer.encode(input);
+    this.checkIds(input);
+    return [...input];
+  }
+
+  private checkIds(ids: readonly number[]): void {
+    const vocabSize = this.layout.config.vocabSize;
+    const bad = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+    if (bad === undefined) return;
+    throw new PiPhiError("E_USAGE", `${bad} is no token id: the vocabulary has ids 0 to ${vocabSize - 1}.`, {
+      id: bad,
+    });
+  }
+}
+
+/** The one linear memory, in its final size. */
+function allocate(bytes: number, shared: boolean): WebAssembly.Memory {
+  const pages = bytes / WASM_PAGE_BYTES;
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
+  } catch {
+    throw new PiPhiError(
+      "E_MEMORY",
+      `This machine refused ${Math.ceil(bytes / 1048576)} MiB of memory. Close other programs, use a shorter context or a smaller quantization.`,
+      { needBytes: bytes },
+    );
+  }
+}
+
+/** cos and sin for every position and rotated pair, f32 [position][rotaryDim / 2][2]. */
+function writeRopeTable(layout: Layout, buffer: ArrayBufferLike): void {
+  const { rotaryDim, ropeBase } = layout.config;
+  const half = rotaryDim / 2;
+  const table = new Float32Array(buffer, layout.ropeTable, layout.cachePositions * rotaryDim);
+  for (let i = 0; i < half; i++) {
+    const frequency = ropeBase ** (-i / half);
+    for (let position = 0; position < layout.cachePositions; position++) {
+      const at = position * rotaryDim + 2 * i;
+      table[at] = Math.cos(position * frequency);
+      table[at + 1] = Math.sin(position * frequency);
+    }
+  }
+}

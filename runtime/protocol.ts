@@ -1,0 +1,34 @@
+/** The messages between a caller's thread (index.ts) and the engine's (service.ts). */
+
+import type { ChatMessage, Delta, GenerateResult, MemoryUse, ModelInfo, Progress, Score, Tokenization } from "./api.ts";
+import type { EngineLoadOptions } from "./engine.ts";
+import type { SerializedError } from "./errors.ts";
+import type { EngineGenerateOptions } from "./generate.ts";
+
+/** What can be asked of an engine, and what comes back. */
+export interface Methods {
+  generate: { ask: { prompt: string | readonly number[]; options: EngineGenerateOptions }; answer: GenerateResult };
+  chat: { ask: { messages: readonly ChatMessage[]; options: EngineGenerateOptions }; answer: GenerateResult };
+  score: { ask: { input: string | readonly number[]; top: number }; answer: Score };
+  tokenize: { ask: { text: string }; answer: Tokenization };
+  detokenize: { ask: { ids: readonly number[] }; answer: string };
+  memory: { ask: Record<string, never>; answer: MemoryUse };
+}
+export type Method = keyof Methods;
+
+export type Request = { [M in Method]: { type: "request"; method: M; ask: Methods[M]["ask"] } }[Method];
+
+export type ToEngine =
+  | { type: "load"; model: string; options: EngineLoadOptions }
+  | Request
+  | { type: "cancel" }
+  | { type: "close" };
+
+export type FromEngine =
+  | { type: "progress"; progress: Progress }
+  /** `memory` is there where it is shared: a cancel then reaches the team within an operation. */
+  | { type: "ready"; info: ModelInfo; memory?: WebAssembly.Memory; control: number }
+  | { type: "delta"; delta: Delta }
+  | { type: "result"; value: unknown }
+  | { type: "error"; error: SerializedError }
+  | { type: "closed" };

@@ -1,0 +1,103 @@
+/**
+ * How a conversation is written down for the model: Phi-2's own `Instruct: … Output:`, or ChatML for fine-tunes whose
+ * vocabulary has its control tokens. Templates hand over parts, so that what a user wrote can never be a control token.
+ */
+
+import type { ChatMessage } from "../api.ts";
+import { PiPhiError } from "../errors.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+/** A piece of a prompt. `control` marks the template's own control tokens; the text of a part is tokenized by itself. */
+export interface PromptPart {
+  readonly text: string;
+  readonly control: boolean;
+}
+
+export type PromptParts = readonly PromptPart[];
+
+export interface PromptFormat {
+  readonly name: "instruct" | "chatml";
+  /** Texts that show that the answer is over. The tokens in `Tokenizer.eosIds` end it as well. */
+  readonly stops: readonly string[];
+  /** The prompt for a single request. */
+  instruct(prompt: string): PromptParts;
+  /**
+   * The prompt for the next answer of a conversation; a last message of the assistant is continued instead.
+   * Throws E_PROMPT_EMPTY without messages and E_USAGE for an unknown role.
+   */
+  chat(messages: readonly ChatMessage[]): PromptParts;
+}
+
+/** What a file says about itself: `general.name` and `tokenizer.chat_template`. */
+export interface ModelMetadata {
+  name?: string;
+  chatTemplate?: string;
+}
+
+/** ChatML where the vocabulary has its control tokens and the file's own template, if any, uses them. */
+export function promptFormat(tokenizer: Pick<Tokenizer, "controlId">, metadata: ModelMetadata = {}): PromptFormat {
+  const hasTokens = tokenizer.controlId(START) !== undefined && tokenizer.controlId(END) !== undefined;
+  const usesTokens = metadata.chatTemplate?.includes(START) ?? true;
+  return hasTokens && usesTokens ? chatml : instruct;
+}
+
+/** The ids of a prompt, led by the begin-of-text token where the model wants one. */
+export function encodeParts(tokenizer: Tokenizer, parts: PromptParts): number[] {
+  const ids = parts.flatMap(({ text, control }) => tokenizer.encode(text, { control }));
+  return tokenizer.addBos && tokenizer.bosId !== undefined ? [tokenizer.bosId, ...ids] : ids;
+}
+
+const instruct: PromptFormat = {
+  name: "instruct",
+  stops: ["<|endoftext|>", "\nInstruct:", "\nAlice:"],
+  instruct: (prompt) => [plain(`Instruct: ${prompt}\nOutput:`)],
+  chat(messages) {
+    check(messages);
+    const system = messages.filter(({ role }) => role === "system").map(({ content }) => `${content}\n`);
+    const turns = messages
+      .filter(({ role }) => role !== "system")
+      .map(({ role, content }) => `${role === "user" ? "Instruct" : "Output"}: ${content}\n`);
+    const text = system.join("") + turns.join("");
+    return [plain(continues(messages) ? text.slice(0, -1) : `${text}Output:`)];
+  },
+};
+
+const START = "<|im_start|>";
+const END = "<|im_end|>";
+
+const chatml: PromptFormat = {
+  name: "chatml",
+  stops: [END, START, "<|endoftext|>"],
+  instruct: (prompt) => chatml.chat([{ role: "user", content: prompt }]),
+  chat(messages) {
+    check(messages);
+    const turns = messages.flatMap(({ role, content }) => [
+      control(START),
+      plain(`${role}\n${content}`),
+      control(END),
+      plain("\n"),
+    ]);
+    return continues(messages) ? turns.slice(0, -2) : [...turns, control(START), plain("assistant\n")];
+  },
+};
+
+const plain = (text: string): PromptPart => ({ text, control: false });
+const control = (text: string): PromptPart => ({ text, control: true });
+
+function continues(messages: readonly ChatMessage[]): boolean {
+  return messages.at(-1)?.role === "assistant";
+}
+
+function check(messages: readonly ChatMessage[]): void {
+  if (messages.length === 0) {
+    throw new PiPhiError("E_PROMPT_EMPTY", "The conversation has no messages. Send at least one.", { messages: 0 });
+  }
+  for (const [index, { role }] of messages.entries()) {
+    if (role === "system" || role === "user" || role === "assistant") continue;
+    throw new PiPhiError("E_USAGE", `Message ${index} has the role "${role}". Use system, user or assistant.`, {
+      option: "messages",
+      index,
+      role: String(role),
+    });
+  }
+}

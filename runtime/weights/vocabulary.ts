@@ -1,0 +1,28 @@
+/** The tokenizer's data as a GGUF file states it under `tokenizer.ggml.*`. */
+
+import { PiPhiError } from "../errors.ts";
+import type { VocabularySource } from "../text/tokenizer.ts";
+import type { Metadata } from "./gguf.ts";
+
+export function vocabularyOf(metadata: Metadata): VocabularySource {
+  const key = (name: string) => `tokenizer.ggml.${name}`;
+  for (const name of ["model", "tokens", "merges"]) {
+    if (metadata.has(key(name))) continue;
+    throw new PiPhiError(
+      "E_VOCABULARY",
+      `The file has no ${key(name)}, so text cannot be turned into tokens. Use a file that was converted with its tokenizer.`,
+      { key: key(name) },
+    );
+  }
+  const tokens = metadata.getStringArray(key("tokens"));
+  return {
+    model: metadata.getString(key("model")),
+    tokens,
+    types: metadata.optionalNumberArray(key("token_type")) ?? new Array<number>(tokens.length).fill(1),
+    merges: metadata.getStringArray(key("merges")),
+    bosId: metadata.optionalNumber(key("bos_token_id")),
+    eosId: metadata.optionalNumber(key("eos_token_id")),
+    eotId: metadata.optionalNumber(key("eot_token_id")),
+    addBos: metadata.optionalBoolean(key("add_bos_token")),
+  };
+}

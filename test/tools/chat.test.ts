@@ -1,0 +1,134 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { PassThrough } from "node:stream";
+import { afterAll, expect, test } from "vitest";
+import type { ChatMessage } from "../../runtime/api.ts";
+import { PiPhiError } from "../../runtime/errors.ts";
+import { piphi, Screen, type Setting } from "./fake.ts";
+
+const folder = mkdtempSync(path.join(tmpdir(), "piphi-chat-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const turns = (calls: { method: string; input: unknown }[]) =>
+  calls.filter(({ method }) => method === "chat").map(({ input }) => input as ChatMessage[]);
+
+test("each piped line is a turn of one conversation", async () => {
+  const { code, stdout, stderr, calls } = await piphi(["chat", "--system", "Be brief.", "-n", "5"], {
+    stdin: "one\n\n two \n",
+  });
+  expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "On.\nOn.\n", stderr: "" });
+  const system = { role: "system", content: "Be brief." };
+  const first = [system, { role: "user", content: "one" }];
+  const second = [...first, { role: "assistant", content: "On." }, { role: "user", content: "two" }];
+  expect(turns(calls)).toEqual([first, second]);
+  expect(calls.find(({ method }) => method === "chat")?.options).toMatchObject({ maxTokens: 5 });
+});
+
+test("/reset keeps only the system message; /exit ends before the next line", async () => {
+  const { calls } = await piphi(["chat", "--system", "S"], { stdin: "one\n/reset\ntwo\n/exit\nthree\n" });
+  expect(turns(calls).map((messages) => messages.map(({ content }) => content))).toEqual([
+    ["S", "one"],
+    ["S", "two"],
+  ]);
+});
+
+test("/help, /stats and mistyped commands answer on stderr", async () => {
+  const { stdout, stderr } = await piphi(["chat"], { stdin: "/stats\n/help\n/rest\n/zzzzzz\nhi\n/stats\n" });
+  expect(stdout).toBe("On.\n");
+  expect(stderr).toMatchSnapshot();
+});
+
+test("/save writes the conversation, leaving nothing else behind", async () => {
+  const file = path.join(folder, "my talk.json");
+  const { code, stderr } = await piphi(["chat"], { stdin: `hi\n/save ${file}\n/save\n` });
+  expect(code).toBe(0);
+  expect(stderr).toBe(`Saved to ${file}.\n/save needs the name of a file.\n`);
+  expect(readdirSync(folder)).toEqual(["my talk.json"]);
+  expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({
+    model: "home",
+    messages: [
+      { role: "user", content: "hi" },
+      { role: "assistant", content: "On." },
+    ],
+  });
+});
+
+test("a failed /save ends a piped conversation with an error", async () => {
+  const { code, stderr } = await piphi(["chat"], { stdin: `/save ${path.join(folder, "none", "x.json")}\nhi\n` });
+  expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining("ENOENT") });
+});
+
+test("an interrupt of the process ends a piped conversation", async () => {
+  const interrupt = new AbortController();
+  const onDelta = (index: number) => void (index === 1 && interrupt.abort());
+  const { code, stdout, calls } = await piphi(["chat"], { stdin: "one\ntwo\n", interrupt, onDelta });
+  expect({ code, stdout }).toEqual({ code: 130, stdout: "On\n" });
+  expect(turns(calls)).toHaveLength(1);
+  expect(calls.at(-1)?.method).toBe("close");
+});
+
+/** A terminal on which keys can be pressed when a text has appeared. */
+function terminal(setting: Setting = {}) {
+  const keys = Object.assign(new PassThrough(), { isTTY: true });
+  const stdout = new Screen(true);
+  const done = piphi(["chat"], { ...setting, stdin: keys, stdout, env: { NO_COLOR: "1" } });
+  const until = async (seen: () => boolean | undefined) => {
+    while (!seen()) await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { keys, stdout, done, until };
+}
+
+const prompts = (stdout: Screen) => stdout.text.split("> ").length - 1;
+
+test("Ctrl-C ends the answer, clears a line, and leaves at an empty one", async () => {
+  let pressed = false;
+  const { keys, stdout, done, until } = terminal({
+    deltas: ["one ", "two ", "three"],
+    async onDelta(index) {
+      if (index === 1 && !pressed) {
+        pressed = true;
+        keys.write("\x03");
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
+  });
+  await until(() => prompts(stdout) === 1);
+  keys.write("hello\r");
+  await until(() => stdout.text.split("one \n")[1]?.includes("> "));
+  keys.write("half a line\x03again\r");
+  await until(() => stdout.text.split("three\n")[1]?.includes("> "));
+  keys.write("\x03");
+  const { code, calls, exits } = await done;
+  expect({ code, exits }).toEqual({ code: 0, exits: [] });
+  expect(turns(calls).map((messages) => messages.at(-1)?.content)).toEqual(["hello", "again"]);
+  expect(turns(calls)[1][1]).toEqual({ role: "assistant", content: "one" });
+});
+
+test("a second Ctrl-C during an answer ends the process", async () => {
+  const { keys, stdout, done, until } = terminal({
+    async onDelta(index) {
+      if (index !== 1) return;
+      keys.write("\x03\x03");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    },
+  });
+  await until(() => prompts(stdout) === 1);
+  keys.write("hello\r");
+  await until(() => /On\n/.test(stdout.text));
+  keys.end();
+  expect((await done).exits).toEqual([130]);
+});
+
+test("on a terminal an error ends the turn, not the conversation", async () => {
+  const answerError = new PiPhiError("E_PROMPT_TOO_LONG", "The prompt does not fit. /reset starts anew.");
+  const { keys, stdout, done, until } = terminal({ answerError, deltas: [] });
+  await until(() => prompts(stdout) === 1);
+  keys.write("a\rb\r");
+  await until(() => stdout.text.includes("b"));
+  keys.end();
+  const { code, calls, stderr } = await done;
+  expect(code).toBe(0);
+  expect(turns(calls)).toEqual([[{ role: "user", content: "a" }], [{ role: "user", content: "b" }]]);
+  expect(stderr.match(/E_PROMPT_TOO_LONG/g)).toHaveLength(2);
+});

@@ -1,0 +1,241 @@
+/** A library that answers from a script, and a process that only exists in memory. */
+
+import { PassThrough, Readable, Writable } from "node:stream";
+import type {
+  ChatMessage,
+  Delta,
+  GenerateOptions,
+  GenerateResult,
+  Generation,
+  LoadOptions,
+  Phi,
+} from "../../runtime/api.ts";
+import { PiPhiError } from "../../runtime/errors.ts";
+import type { Api, Environment } from "../../tools/context.ts";
+import { main } from "../../tools/main.ts";
+
+const CONFIG = {
+  hiddenSize: 64,
+  intermediateSize: 256,
+  layers: 4,
+  heads: 4,
+  headDim: 16,
+  rotaryDim: 8,
+  ropeBase: 10_000,
+  layerNormEpsilon: 1e-5,
+  contextLength: 256,
+  vocabSize: 512,
+};
+
+const MEMORY = { peakRssBytes: 81_200_000, mode: "mapped", pinnedBytes: 1_234_567, streamedBytesPerToken: 0 } as const;
+
+export interface Call {
+  method: string;
+  input: unknown;
+  options: Record<string, unknown>;
+}
+
+export interface Script {
+  /** The deltas of every answer. */
+  deltas?: string[];
+  contextLength?: number;
+  /** Awaited before each delta. */
+  onDelta?: (index: number) => void | Promise<void>;
+  /** Thrown by `load`. */
+  loadError?: unknown;
+  /** Thrown after the deltas. */
+  answerError?: unknown;
+  cachedTokens?: number;
+  duringLoad?: (options: LoadOptions) => void | Promise<void>;
+}
+
+function timings(decodeTokensPerSecond: number) {
+  return {
+    loadMs: 12.3,
+    firstTokenMs: 34,
+    prefillMs: 34,
+    prefillTokensPerSecond: decodeTokensPerSecond * 10,
+    decodeMs: 1500,
+    decodeTokensPerSecond,
+  };
+}
+
+/** `calls` lists what the commands asked of the library, in order. */
+export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
+  const calls: Call[] = [];
+  const rates = [50, 30, 10, 20];
+  let answers = 0;
+
+  function answer(promptTokens: number, options: GenerateOptions): Generation {
+    const rate = rates[answers++ % rates.length];
+    const pieces = options.ignoreEos
+      ? Array<string>(options.maxTokens ?? 1).fill("x")
+      : (script.deltas ?? [" On", "."]);
+    let result: GenerateResult | undefined;
+    const deltas = (async function* (): AsyncGenerator<Delta> {
+      let text = "";
+      const tokens: number[] = [];
+      for (const [index, piece] of pieces.entries()) {
+        await script.onDelta?.(index);
+        if (options.signal?.aborted) break;
+        text += piece;
+        tokens.push(100 + index);
+        yield { text: piece, id: 100 + index };
+      }
+      if (script.answerError) throw script.answerError;
+      result = {
+        text,
+        tokens,
+        promptTokens,
+        cachedTokens: script.cachedTokens ?? 0,
+        generatedTokens: tokens.length,
+        stopReason: options.signal?.aborted ? "cancelled" : "eos",
+        timings: timings(rate),
+      };
+    })();
+    const drain = async () => {
+      for await (const _ of deltas);
+      return result!;
+    };
+    // biome-ignore lint/suspicious/noThenProperty: a Generation can be awaited for its result
+    return { [Symbol.asyncIterator]: () => deltas, then: (resolve, reject) => drain().then(resolve, reject) };
+  }
+
+  const phi: Phi = {
+    info: {
+      name: "home",
+      architecture: "phi2",
+      quantization: "Q8_0",
+      parameters: 1_000_000,
+      fileBytes: 1_234_567,
+      config: CONFIG,
+      contextLength: script.contextLength ?? 256,
+      kv: "int8",
+      kernel: "relaxed",
+      threads: 2,
+      bytesPerToken: 500_000_000,
+      memory: MEMORY,
+    },
+    generate(input, options = {}) {
+      calls.push({ method: "generate", input, options: { ...options } });
+      return answer(input.length, options);
+    },
+    chat(messages: readonly ChatMessage[], options = {}) {
+      calls.push({ method: "chat", input: messages, options: { ...options } });
+      return answer(messages.length, options);
+    },
+    async score(input, options = {}) {
+      calls.push({ method: "score", input, options: { ...options } });
+      const ids = typeof input === "string" ? [7, 8] : [...input];
+      const top: [number, number][] = [
+        [5, -0.25],
+        [6, -1.5],
+      ];
+      return { ids, positions: ids.map((id) => ({ id, top: top.slice(0, options.top) })) };
+    },
+    async tokenize(text) {
+      calls.push({ method: "tokenize", input: text, options: {} });
+      return { ids: [...text].map((_, i) => i), pieces: [...text] };
+    },
+    detokenize: async (ids) => ids.map((id) => (id === 5 ? "\n" : ` t${id}`)).join(""),
+    memory: async () => MEMORY,
+    async close() {
+      calls.push({ method: "close", input: undefined, options: {} });
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+
+  const api: Api = {
+    EMBEDDED_MODEL: "/models/home.gguf",
+    async load(model, options = {}) {
+      calls.push({ method: "load", input: model, options: { ...options } });
+      await script.duringLoad?.(options);
+      if (script.loadError) throw script.loadError;
+      return phi;
+    },
+    async inspect(path) {
+      calls.push({ method: "inspect", input: path, options: {} });
+      return {
+        name: "ho\u001b[31mme",
+        path,
+        architecture: "phi2",
+        quantization: "Q8_0",
+        parameters: 1_000_000,
+        fileBytes: 1_234_567,
+        config: CONFIG,
+        tensors: [
+          { name: "token_embd.weight", type: "Q8_0", shape: [64, 512], bytes: 34_816 },
+          { name: "output.weight", type: "Q8_0", shape: [64, 512], bytes: 34_816 },
+          { name: "output.bias", type: "F32", shape: [512], bytes: 2048 },
+        ],
+        vocabulary: { size: 512, merges: 255, eos: 0 },
+        promptFormat: "instruct",
+        shards: 1,
+      };
+    },
+    async diagnose() {
+      return {
+        checks: [
+          { name: "processor", ok: true, value: "4 cores, SSE4.1" },
+          { name: "swap", ok: false, value: "0 B", advice: "add 2 GB of swap" },
+        ],
+        kernels: [
+          { name: "simd", ok: true, gigabytesPerSecond: 9.74 },
+          { name: "relaxed", ok: false, gigabytesPerSecond: 0 },
+        ],
+      };
+    },
+  };
+  return { api, calls };
+}
+
+/** Collects what is written; `fail` makes every later write fail with this code. */
+export class Screen extends Writable {
+  text = "";
+  fail: string | undefined;
+
+  constructor(readonly isTTY = false) {
+    super({ decodeStrings: false });
+  }
+
+  override _write(chunk: string | Buffer, _encoding: string, done: (error?: Error) => void): void {
+    if (this.fail) {
+      done(Object.assign(new Error(`write ${this.fail}`), { code: this.fail }));
+      return;
+    }
+    this.text += String(chunk);
+    done();
+  }
+}
+
+export interface Setting extends Script {
+  /** Text that is piped in; undefined = a terminal on which nobody types. */
+  stdin?: string | Readable;
+  env?: Environment;
+  tty?: boolean;
+  stdout?: Screen;
+  interrupt?: AbortController;
+}
+
+/** Runs one command line; `stdout`/`stderr` are what it wrote. */
+export async function piphi(args: string[], setting: Setting = {}) {
+  const { api, calls } = fakeApi(setting);
+  const stdout = setting.stdout ?? new Screen(setting.tty);
+  const stderr = new Screen(setting.tty);
+  const terminal = Object.assign(new PassThrough(), { isTTY: true });
+  const piped = typeof setting.stdin === "string" ? Readable.from([Buffer.from(setting.stdin)]) : setting.stdin;
+  const exits: number[] = [];
+  const code = await main(args, {
+    stdin: piped ?? terminal,
+    stdout,
+    stderr,
+    env: setting.env ?? {},
+    interrupt: (setting.interrupt ?? new AbortController()).signal,
+    exit: (status) => exits.push(status),
+    api: async () => api,
+  });
+  const call = (method: string) => calls.find((one) => one.method === method);
+  return { code, stdout: stdout.text, stderr: stderr.text, calls, call, exits };
+}
+
+export const notFound = new PiPhiError("E_NOT_FOUND", "There is no file x.gguf.\nCheck the path.", { path: "x.gguf" });

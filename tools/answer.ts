@@ -1,0 +1,56 @@
+/** A generation on its way to the user. */
+
+import type { GenerateResult, Generation, MemoryUse, ModelInfo, StopReason } from "../runtime/api.ts";
+import type { Output } from "./context.ts";
+import { describeMemory } from "./model.ts";
+import { columns, formatCount, formatMs, formatRate, plural, printable } from "./output.ts";
+
+/**
+ * Writes the text as it comes, ending with a line break. `trim` drops the blanks before the first word, which the
+ * prompt templates leave to the model.
+ */
+export async function printAnswer(generation: Generation, stdout: Output, trim: boolean): Promise<GenerateResult> {
+  let started = !trim;
+  let last = "\n";
+  try {
+    for await (const delta of generation) {
+      const text = started ? delta.text : delta.text.trimStart();
+      if (text === "") continue;
+      started = true;
+      last = text[text.length - 1];
+      stdout.write(stdout.isTTY ? printable(text) : text);
+    }
+  } finally {
+    if (last !== "\n") stdout.write("\n");
+  }
+  return await generation;
+}
+
+const ENDINGS: Record<StopReason, string> = {
+  eos: "ended by the model",
+  stop: "ended by a stop text",
+  length: "ended by the length limit",
+  cancelled: "cancelled",
+};
+
+/** The table of `--stats` and `/stats`. */
+export function formatStats(result: GenerateResult, info: ModelInfo, memory: MemoryUse): string {
+  const { timings } = result;
+  const cached = result.cachedTokens > 0 ? ` (${formatCount(result.cachedTokens)} from the cache)` : "";
+  return columns([
+    ["model", printable(`${info.name}, ${info.quantization}, context ${formatCount(info.contextLength)}`)],
+    ["load", formatMs(timings.loadMs)],
+    [
+      "prompt",
+      `${plural(result.promptTokens, "token")}${cached} in ${formatMs(timings.prefillMs)}, ` +
+        `${formatRate(timings.prefillTokensPerSecond)} tok/s, first token after ${formatMs(timings.firstTokenMs)}`,
+    ],
+    [
+      "answer",
+      `${plural(result.generatedTokens, "token")} in ${formatMs(timings.decodeMs)}, ` +
+        `${formatRate(timings.decodeTokensPerSecond)} tok/s, ${ENDINGS[result.stopReason]}`,
+    ],
+    ["memory", describeMemory(memory)],
+    ["kernel", `${info.kernel}, ${plural(info.threads, "thread")}, ${info.kv} cache`],
+  ]);
+}

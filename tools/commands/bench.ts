@@ -1,0 +1,139 @@
+import type { GenerateResult, ModelInfo, Phi } from "../../runtime/api.ts";
+import { PiPhiError } from "../../runtime/errors.ts";
+import type { Context } from "../context.ts";
+import { JSON_FLAG, LOAD_FLAGS, MODEL_FLAG, toLoadOptions } from "../flags.ts";
+import { onlyModel } from "../input.ts";
+import { describeMemory, withModel } from "../model.ts";
+import { defineCommand, integer } from "../options.ts";
+import { columns, formatBytes, formatRate, plural, printable, writeJson } from "../output.ts";
+import { statusLine } from "../progress.ts";
+
+const DEFAULTS = { promptTokens: 128, maxTokens: 32, repeats: 3 };
+
+/** Ordinary words' ids, the same on every machine; another first id each round, so that no cached prefix fits. */
+function promptIds(length: number, round: number, vocabulary: number): number[] {
+  const ids = Array.from({ length }, (_, i) => (200 + ((i * 37) % 40_000)) % vocabulary);
+  ids[0] = (200 + round) % vocabulary;
+  return ids;
+}
+
+/** What was asked for, or a default shrunk to the context; throws E_CONTEXT. */
+function lengths({ contextLength }: ModelInfo, promptTokens?: number, maxTokens?: number) {
+  const n = maxTokens ?? Math.min(DEFAULTS.maxTokens, contextLength >> 1);
+  const p = promptTokens ?? Math.max(1, Math.min(DEFAULTS.promptTokens, contextLength - n));
+  if (p + n > contextLength) {
+    const message = `-p ${p} and -n ${n} do not fit into the context of ${contextLength} tokens; choose smaller ones or raise --ctx.`;
+    throw new PiPhiError("E_CONTEXT", message, { promptTokens: p, maxTokens: n, contextLength });
+  }
+  return { promptTokens: p, maxTokens: n };
+}
+
+async function measure(phi: Phi, prompt: number[], maxTokens: number, signal: AbortSignal): Promise<GenerateResult> {
+  const result = await phi.generate(prompt, { maxTokens, ignoreEos: true, signal });
+  if (result.stopReason === "cancelled")
+    throw new PiPhiError("E_CANCELLED", "The measurement was cancelled; start again.");
+  if (result.cachedTokens > 0 || result.generatedTokens !== maxTokens) {
+    const { cachedTokens, generatedTokens } = result;
+    const message = `A round of ${maxTokens} tokens generated ${generatedTokens} and took ${cachedTokens} of its prompt from the cache; this is a bug, please report it.`;
+    throw new PiPhiError("E_ENGINE", message, { cachedTokens, generatedTokens, maxTokens });
+  }
+  return result;
+}
+
+interface Spread {
+  min: number;
+  median: number;
+  max: number;
+}
+
+function spread(values: number[]): Spread {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  const median = (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
+  return { min: sorted[0], median, max: sorted[sorted.length - 1] };
+}
+
+async function benchmark(
+  phi: Phi,
+  asked: { promptTokens?: number; maxTokens?: number; repeats: number },
+  context: Context,
+) {
+  const { info } = phi;
+  const { promptTokens, maxTokens } = lengths(info, asked.promptTokens, asked.maxTokens);
+  const line = statusLine(context.stderr, context.env);
+  const results: GenerateResult[] = [];
+  try {
+    for (let round = 0; round <= asked.repeats; round++) {
+      line.show(round === 0 ? "Warming up" : `Round ${round} of ${asked.repeats}`);
+      const prompt = promptIds(promptTokens, round, info.config.vocabSize);
+      const result = await measure(phi, prompt, maxTokens, context.signal);
+      if (round > 0) results.push(result);
+    }
+  } finally {
+    line.clear();
+  }
+  const prefill = spread(results.map(({ timings }) => timings.prefillTokensPerSecond));
+  const decode = spread(results.map(({ timings }) => timings.decodeTokensPerSecond));
+  const gigabytesPerSecond = (decode.median * info.bytesPerToken) / 1e9;
+  return {
+    model: info.name,
+    kernel: info.kernel,
+    threads: info.threads,
+    engine: `node ${process.version} (v8 ${process.versions.v8})`,
+    repeat: asked.repeats,
+    prefill: { tokens: promptTokens, tokensPerSecond: prefill },
+    decode: { tokens: maxTokens, tokensPerSecond: decode, bytesPerToken: info.bytesPerToken, gigabytesPerSecond },
+    memory: await phi.memory(),
+  };
+}
+
+function format({ prefill, decode, ...report }: Awaited<ReturnType<typeof benchmark>>): string {
+  const speedRow = (name: string, tokens: number, { min, median, max }: Spread) => {
+    return [name, `${tokens}`, ...[min, median, max].map(formatRate)];
+  };
+  const facts = [
+    ["model", printable(report.model)],
+    ["kernel", `${report.kernel}, ${plural(report.threads, "thread")}`],
+    ["engine", report.engine],
+    ["memory", describeMemory(report.memory)],
+    ["reads", `${formatBytes(decode.bytesPerToken)} a token, ${formatRate(decode.gigabytesPerSecond)} GB/s`],
+  ];
+  const speeds = [
+    ["tok/s", "tokens", "min", "median", "max"],
+    speedRow("prefill", prefill.tokens, prefill.tokensPerSecond),
+    speedRow("decode", decode.tokens, decode.tokensPerSecond),
+  ];
+  return `${columns(facts)}\n${columns(speeds, "lrrrr")}`;
+}
+
+export const bench = defineCommand({
+  usage: "[MODEL]",
+  notes: ["One round to warm up, then the measured ones, each with a prompt of its own."],
+  options: {
+    ...MODEL_FLAG,
+    "prompt-tokens": integer("N", [1, 1_000_000], `tokens of the prompt; default: ${DEFAULTS.promptTokens}`, "p"),
+    // The first token comes with the prefill: one alone would leave nothing to time.
+    "max-tokens": integer("N", [2, 1_000_000], `tokens to generate; default: ${DEFAULTS.maxTokens}`, "n"),
+    repeat: integer("N", [1, 1000], `measured rounds; default: ${DEFAULTS.repeats}`),
+    ...LOAD_FLAGS,
+    ...JSON_FLAG,
+  },
+  examples: [
+    ["piphi bench", "the embedded model"],
+    ["piphi bench phi-2.Q4_0.gguf -p 128 -n 32 --repeat 3 --threads 4", "a model of your own"],
+    ["piphi bench --kernel simd --json", "without the relaxed instructions, for scripts"],
+  ],
+
+  async run(values, words, context) {
+    const asked = {
+      promptTokens: values["prompt-tokens"],
+      maxTokens: values["max-tokens"],
+      repeats: values.repeat ?? DEFAULTS.repeats,
+    };
+    await withModel(context, onlyModel(values.model, words), toLoadOptions(values), async (phi) => {
+      const report = await benchmark(phi, asked, context);
+      if (values.json) writeJson(context.stdout, report);
+      else context.stdout.write(format(report));
+    });
+  },
+});

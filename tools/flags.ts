@@ -1,0 +1,48 @@
+/** Flags that several commands share, and what they mean to the library. */
+
+import type { GenerateOptions, LoadOptions } from "../runtime/api.ts";
+import { choice, integer, number, type OptionTable, size, text, texts, toggle, type Values } from "./options.ts";
+
+export const MODEL_FLAG = {
+  model: text("MODEL", "a GGUF file; default: the embedded model", "m"),
+} satisfies OptionTable;
+
+export const JSON_FLAG = { json: toggle("print the result as one JSON document") } satisfies OptionTable;
+
+export const LOAD_FLAGS = {
+  ctx: integer("N", [1, 1_000_000], "context length in tokens; default: the model's, at most 2048"),
+  threads: integer("N", [1, 64], "threads; default: what the machine offers"),
+  ram: size("SIZE", "upper limit of memory, such as 512M or 1G; default: what is free"),
+  kv: choice(["int8", "f16"], "type of the key/value cache; default: int8"),
+  dense: choice(["exact", "int8"], "unquantized weights: their exact values, or rounded to int8 (default)"),
+  kernel: choice(["simd", "relaxed"], "build of the kernels; default: the fastest that passes its self-test"),
+} satisfies OptionTable;
+
+export const ANSWER_FLAGS = {
+  "max-tokens": integer("N", [1, 1_000_000], "tokens of the answer at most; default: until the context is full", "n"),
+  temp: number("T", [0, 5], "temperature; 0 takes the most likely token (default)"),
+  "top-k": integer("K", [0, 1_000_000], "keep the K most likely tokens; 0 = all; default with --temp: 40"),
+  "top-p": number("P", [0.001, 1], "keep the most likely tokens that sum to P; 1 = all; default with --temp: 0.95"),
+  "min-p": number("P", [0, 1], "drop tokens below P times the most likely one; default with --temp: 0.05"),
+  "repeat-penalty": number("X", [0.1, 10], "make the last 64 tokens less likely; 1 = off (default)"),
+  seed: integer("N", [0, 2 ** 32 - 1], "same seed, same text; default: random"),
+  stop: texts("TEXT", "end the answer at this text; may be given several times"),
+} satisfies OptionTable;
+
+export function toLoadOptions(values: Values<typeof LOAD_FLAGS>): LoadOptions {
+  const { ctx, threads, ram, kv, dense, kernel } = values;
+  return { contextLength: ctx, threads, ram, kv, dense, kernel };
+}
+
+export function toGenerateOptions(values: Values<typeof ANSWER_FLAGS>): GenerateOptions {
+  return {
+    maxTokens: values["max-tokens"],
+    temperature: values.temp,
+    topK: values["top-k"],
+    topP: values["top-p"],
+    minP: values["min-p"],
+    repeatPenalty: values["repeat-penalty"],
+    seed: values.seed,
+    stop: values.stop,
+  };
+}

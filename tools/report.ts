@@ -1,0 +1,33 @@
+/** What a user reads when something went wrong, and the exit code that goes with it. */
+
+import { type ErrorDetails, PiPhiError } from "../runtime/errors.ts";
+import type { Host } from "./context.ts";
+import { palette, printable, writeJson } from "./output.ts";
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+/** By name and not by class: errors cross threads and bundles. */
+function asPiPhiError(error: unknown): PiPhiError {
+  if (error instanceof Error && error.name === "PiPhiError") return error as PiPhiError;
+  return new PiPhiError("E_ENGINE", error instanceof Error ? error.message : String(error));
+}
+
+/** One line, or one JSON document; where the error came from only with PIPHI_DEBUG=1. Returns the exit code. */
+export function reportError(
+  error: unknown,
+  json: boolean,
+  { stdout, stderr, env }: Pick<Host, "stdout" | "stderr" | "env">,
+): number {
+  const { code, message, details } = asPiPhiError(error);
+  const debug = env.PIPHI_DEBUG === "1";
+  if (json) {
+    const { stack: _, ...quiet }: ErrorDetails = details;
+    writeJson(stdout, { error: { code, message, details: debug ? details : quiet } });
+  } else {
+    const { red } = palette(stderr, env);
+    stderr.write(`${red("error:")} ${printable(message).replace(/\s+/g, " ").trim()} [${code}]\n`);
+  }
+  if (debug && error instanceof Error) stderr.write(`${details.stack ?? error.stack}\n`);
+  return code === "E_USAGE" ? EXIT_USAGE : EXIT_FAILED;
+}
