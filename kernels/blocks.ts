@@ -7,10 +7,10 @@
  * ggml-common.h and ggml-quants.c of https://github.com/ggml-org/ggml.
  */
 
-import { floatToHalf, HALF_TO_FLOAT, halfBits, halfToFloat } from "./lanes";
+import { floatToHalf, HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask } from "./lanes";
 
 /** ggml's numbers for the block types. */
-export enum Block {
+export const enum Block {
   F32 = 0,
   F16 = 1,
   Q4_0 = 2,
@@ -169,7 +169,7 @@ function hasNonFinite(from: usize, to: usize): i32 {
 function decodeF16(p: usize, dst: usize): void {
   const infinity = i32x4.splat(0x7f800000);
   for (let i: usize = 0; i < 32; i += 4) {
-    const bits = halfBits(p + (i << 1));
+    const bits = halfBits(p + (i << 1), loadHalfMask());
     const special = i32x4.ge_s(v128.and(bits, i32x4.splat(0x7fffffff)), i32x4.splat(0x0f800000));
     v128.store(dst + (i << 2), v128.or(f32x4.mul(bits, f32x4.splat(HALF_TO_FLOAT)), v128.and(special, infinity)));
   }

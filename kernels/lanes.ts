@@ -8,16 +8,53 @@
 // @ts-ignore: decorator
 @inline export const HALF_TO_FLOAT: f32 = 5192296858534827628530496329220096.0;
 
+/**
+ * Constants for inner loops, to be loaded once before them: V8 builds a v128 constant anew wherever it is used
+ * (three instructions), but keeps what was loaded in a register.
+ */
+const CONSTANTS: usize = memory.data<u32>(
+  [
+    0x0f0f0f0f, 0x0f0f0f0f, 0x0f0f0f0f, 0x0f0f0f0f, 0x000f000f, 0x000f000f, 0x000f000f, 0x000f000f,
+    0x00f000f0, 0x00f000f0, 0x00f000f0, 0x00f000f0, 0x0f000f00, 0x0f000f00, 0x0f000f00, 0x0f000f00,
+    0x00010001, 0x00010001, 0x00010001, 0x00010001, 0x8fffffff, 0x8fffffff, 0x8fffffff, 0x8fffffff,
+  ],
+  16,
+);
+
+/** The low nibble of every byte. */
+// @ts-ignore: decorator
+@inline export function loadNibbleMask(): v128 {
+  return v128.load(CONSTANTS);
+}
+
+/** The n-th nibble (0, 1 or 2) of every 16-bit lane. */
+// @ts-ignore: decorator
+@inline export function loadShortNibbleMask(n: usize): v128 {
+  return v128.load(CONSTANTS + ((1 + n) << 4));
+}
+
+/** Eight i16 ones. */
+// @ts-ignore: decorator
+@inline export function loadOnes(): v128 {
+  return v128.load(CONSTANTS, 64);
+}
+
+/** What `halfBits` keeps of a widened and shifted f16: all but the copies of the sign. */
+// @ts-ignore: decorator
+@inline export function loadHalfMask(): v128 {
+  return v128.load(CONSTANTS, 80);
+}
+
 /** Four f16 at `p` as f32 that still lack the factor 2^112 (exact for normal and subnormal numbers). */
 // @ts-ignore: decorator
-@inline export function halfBits(p: usize): v128 {
-  return v128.and(i32x4.shl(v128.load16x4_s(p), 13), i32x4.splat(0x8fffffff));
+@inline export function halfBits(p: usize, halfMask: v128): v128 {
+  return v128.and(i32x4.shl(v128.load16x4_s(p), 13), halfMask);
 }
 
 /** Four f16 at `p` as f32; infinities and NaN are not supported. */
 // @ts-ignore: decorator
 @inline export function loadHalf4(p: usize): v128 {
-  return f32x4.mul(halfBits(p), f32x4.splat(HALF_TO_FLOAT));
+  return f32x4.mul(halfBits(p, i32x4.splat(0x8fffffff)), f32x4.splat(HALF_TO_FLOAT));
 }
 
 /** One f16 as f32; infinities and NaN are not supported. */

@@ -20,7 +20,9 @@
  * Simd build: i16x8 products; 16-bit lanes of a tile hold four nibbles (even low, even high, odd low, odd high).
  */
 
-import { HALF_TO_FLOAT, RELAXED, halfBits, halfToFloat, storeRows } from "./lanes";
+import {
+  HALF_TO_FLOAT, RELAXED, halfBits, halfToFloat, loadHalfMask, loadNibbleMask, loadOnes, loadShortNibbleMask, storeRows,
+} from "./lanes";
 import { load_q4, valueBytes4 } from "./quantize";
 
 // @ts-ignore: decorator
@@ -47,20 +49,20 @@ type Sdot = i32;
 
 /** The i32 sums of a block from its accumulator. */
 // @ts-ignore: decorator
-@inline function widen<A>(accumulator: v128): v128 {
-  if (sizeof<A>() == 2) return i32x4.dot_i16x8_s(accumulator, i16x8.splat(1));
+@inline function widen<A>(accumulator: v128, ones: v128): v128 {
+  if (sizeof<A>() == 2) return i32x4.dot_i16x8_s(accumulator, ones);
   return accumulator;
 }
 
 /** Adds a block's four rows to their f32 sum. `as112` is the activation scale times 2^112. */
 // @ts-ignore: decorator
-@inline function addBlock<M>(total: v128, dots: v128, offset: v128, scales: usize, as112: v128, sum112: v128): v128 {
+@inline function addBlock<M>(total: v128, dots: v128, offset: v128, scales: usize, halfMask: v128, as112: v128, sum112: v128): v128 {
   if (isFloat<M>()) {
-    const scaled = f32x4.mul(f32x4.convert_i32x4_s(dots), f32x4.mul(halfBits(scales), as112));
-    return f32x4.add(total, f32x4.add(scaled, f32x4.mul(halfBits(scales + (MINS - SCALES)), sum112)));
+    const scaled = f32x4.mul(f32x4.convert_i32x4_s(dots), f32x4.mul(halfBits(scales, halfMask), as112));
+    return f32x4.add(total, f32x4.add(scaled, f32x4.mul(halfBits(scales + (MINS - SCALES), halfMask), sum112)));
   }
   const centered = f32x4.convert_i32x4_s(i32x4.add(dots, offset));
-  return f32x4.add(total, f32x4.mul(centered, f32x4.mul(halfBits(scales), as112)));
+  return f32x4.add(total, f32x4.mul(centered, f32x4.mul(halfBits(scales, halfMask), as112)));
 }
 
 // @ts-ignore: decorator
@@ -78,7 +80,7 @@ type Sdot = i32;
 /** One token, one row group (16 rows), relaxed build. */
 // @ts-ignore: decorator
 @inline function rowGroupRelaxed<M, A>(w: usize, a: usize, k: usize, out: usize, bias: usize, accumulate: bool): void {
-  const mask = i8x16.splat(15);
+  const mask = loadNibbleMask(), ones = loadOnes(), halfMask = loadHalfMask();
   const scales = a + k;
   let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
   for (let b: usize = 0; b < k >> 3; b += 4) {
@@ -98,10 +100,10 @@ type Sdot = i32;
     const scale = f32x4.splat(as112);
     const sum112 = sum112Of<M>(sums, as112);
     const offset = offsetOf<M>(sums);
-    t0 = addBlock<M>(t0, widen<A>(s0), offset, w, scale, sum112);
-    t1 = addBlock<M>(t1, widen<A>(s1), offset, w + 8, scale, sum112);
-    t2 = addBlock<M>(t2, widen<A>(s2), offset, w + 16, scale, sum112);
-    t3 = addBlock<M>(t3, widen<A>(s3), offset, w + 24, scale, sum112);
+    t0 = addBlock<M>(t0, widen<A>(s0, ones), offset, w, halfMask, scale, sum112);
+    t1 = addBlock<M>(t1, widen<A>(s1, ones), offset, w + 8, halfMask, scale, sum112);
+    t2 = addBlock<M>(t2, widen<A>(s2, ones), offset, w + 16, halfMask, scale, sum112);
+    t3 = addBlock<M>(t3, widen<A>(s3, ones), offset, w + 24, halfMask, scale, sum112);
     w += tileBytes<M>() - SCALES;
   }
   storeRows(out, bias, t0, accumulate);
@@ -117,7 +119,8 @@ type Sdot = i32;
  */
 // @ts-ignore: decorator
 @inline function halfGroupSimd<M>(w: usize, a: usize, k: usize, half: usize, out: usize, bias: usize, accumulate: bool): void {
-  const evenLow = i16x8.splat(0x000f), evenHigh = i16x8.splat(0x00f0), oddLow = i16x8.splat(0x0f00);
+  const evenLow = loadShortNibbleMask(0), evenHigh = loadShortNibbleMask(1), oddLow = loadShortNibbleMask(2);
+  const halfMask = loadHalfMask();
   const scales = a + (k << 1);
   let t0 = f32x4.splat(0), t1 = f32x4.splat(0);
   w += half << 4;
@@ -141,8 +144,8 @@ type Sdot = i32;
     const low = i32x4.add(s0, i32x4.shr_s(s2, 8));
     const high = i32x4.add(i32x4.shr_s(s1, 4), s3);
     const ws = w - (half << 3);
-    t0 = addBlock<M>(t0, low, offset, ws, scale, sum112);
-    t1 = addBlock<M>(t1, high, offset, ws + 16, scale, sum112);
+    t0 = addBlock<M>(t0, low, offset, ws, halfMask, scale, sum112);
+    t1 = addBlock<M>(t1, high, offset, ws + 16, halfMask, scale, sum112);
     w += tileBytes<M>() - SCALES;
   }
   out += half << 4;
@@ -154,7 +157,8 @@ type Sdot = i32;
 /** Four tokens, 8 rows (half of a row group). The f32 sums of 4 tokens x 2 vectors live in `scratch` (128 bytes). */
 // @ts-ignore: decorator
 @inline function halfGroup4<M, A>(w: usize, a0: usize, aStride: usize, k: usize, half: usize, scratch: usize): void {
-  const mask = RELAXED ? i8x16.splat(15) : i16x8.splat(15);
+  const mask = RELAXED ? loadNibbleMask() : loadShortNibbleMask(0);
+  const ones = loadOnes(), halfMask = loadHalfMask();
   const a1 = a0 + aStride, a2 = a1 + aStride, a3 = a2 + aStride;
   const values = valueBytes4(k);
   const zero = f32x4.splat(0);
@@ -212,26 +216,26 @@ type Sdot = i32;
     }
     const ws = w - (half << 3);
     const s = values + b;
-    addToken<M, A>(scratch, l0, h0, a0 + s, k, ws);
-    addToken<M, A>(scratch + 32, l1, h1, a1 + s, k, ws);
-    addToken<M, A>(scratch + 64, l2, h2, a2 + s, k, ws);
-    addToken<M, A>(scratch + 96, l3, h3, a3 + s, k, ws);
+    addToken<M, A>(scratch, l0, h0, a0 + s, k, ws, ones, halfMask);
+    addToken<M, A>(scratch + 32, l1, h1, a1 + s, k, ws, ones, halfMask);
+    addToken<M, A>(scratch + 64, l2, h2, a2 + s, k, ws, ones, halfMask);
+    addToken<M, A>(scratch + 96, l3, h3, a3 + s, k, ws, ones, halfMask);
     w += tileBytes<M>() - SCALES;
   }
 }
 
 // @ts-ignore: decorator
-@inline function addToken<M, A>(totals: usize, low: v128, high: v128, scales: usize, k: usize, ws: usize): void {
+@inline function addToken<M, A>(totals: usize, low: v128, high: v128, scales: usize, k: usize, ws: usize, ones: v128, halfMask: v128): void {
   const as112 = load<f32>(scales) * HALF_TO_FLOAT;
   const scale = f32x4.splat(as112);
   const sum112 = sum112Of<M>(scales + (k >> 3), as112);
   const offset = offsetOf<M>(scales + (k >> 3));
   if (RELAXED) {
-    low = widen<A>(low);
-    high = widen<A>(high);
+    low = widen<A>(low, ones);
+    high = widen<A>(high, ones);
   }
-  v128.store(totals, addBlock<M>(v128.load(totals), low, offset, ws, scale, sum112));
-  v128.store(totals + 16, addBlock<M>(v128.load(totals, 16), high, offset, ws + 16, scale, sum112));
+  v128.store(totals, addBlock<M>(v128.load(totals), low, offset, ws, halfMask, scale, sum112));
+  v128.store(totals + 16, addBlock<M>(v128.load(totals, 16), high, offset, ws + 16, halfMask, scale, sum112));
 }
 
 /** Row groups [from, to) for one token. */

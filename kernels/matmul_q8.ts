@@ -8,7 +8,7 @@
  * 7-bit operand of the relaxed dot, and it is as fast as memory. As with q4, all forms give the same bits.
  */
 
-import { HALF_TO_FLOAT, halfBits, halfToFloat, storeRows } from "./lanes";
+import { HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask, storeRows } from "./lanes";
 
 // @ts-ignore: decorator
 @inline const TILE: usize = 544;
@@ -16,14 +16,15 @@ import { HALF_TO_FLOAT, halfBits, halfToFloat, storeRows } from "./lanes";
 @inline const SCALES: usize = 512;
 
 // @ts-ignore: decorator
-@inline function addBlock(total: v128, dots: v128, scales: usize, as112: v128): v128 {
-  return f32x4.add(total, f32x4.mul(f32x4.convert_i32x4_s(dots), f32x4.mul(halfBits(scales), as112)));
+@inline function addBlock(total: v128, dots: v128, scales: usize, halfMask: v128, as112: v128): v128 {
+  return f32x4.add(total, f32x4.mul(f32x4.convert_i32x4_s(dots), f32x4.mul(halfBits(scales, halfMask), as112)));
 }
 
 /** One token, one row group. */
 // @ts-ignore: decorator
 @inline function rowGroup(w: usize, a: usize, k: usize, out: usize, bias: usize, accumulate: bool): void {
   const scales = a + (k << 1);
+  const halfMask = loadHalfMask();
   let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
   for (let b: usize = 0; b < k >> 3; b += 4) {
     let s0 = i32x4.splat(0), s1 = i32x4.splat(0), s2 = i32x4.splat(0), s3 = i32x4.splat(0);
@@ -36,10 +37,10 @@ import { HALF_TO_FLOAT, halfBits, halfToFloat, storeRows } from "./lanes";
       w += 32;
     }
     const scale = f32x4.splat(load<f32>(scales + b) * HALF_TO_FLOAT);
-    t0 = addBlock(t0, s0, w, scale);
-    t1 = addBlock(t1, s1, w + 8, scale);
-    t2 = addBlock(t2, s2, w + 16, scale);
-    t3 = addBlock(t3, s3, w + 24, scale);
+    t0 = addBlock(t0, s0, w, halfMask, scale);
+    t1 = addBlock(t1, s1, w + 8, halfMask, scale);
+    t2 = addBlock(t2, s2, w + 16, halfMask, scale);
+    t3 = addBlock(t3, s3, w + 24, halfMask, scale);
     w += TILE - SCALES;
   }
   storeRows(out, bias, t0, accumulate);
@@ -52,7 +53,7 @@ import { HALF_TO_FLOAT, halfBits, halfToFloat, storeRows } from "./lanes";
 // @ts-ignore: decorator
 @inline function halfGroup4(w: usize, a0: usize, aStride: usize, k: usize, half: usize, scratch: usize): void {
   const a1 = a0 + aStride, a2 = a1 + aStride, a3 = a2 + aStride;
-  const zero = f32x4.splat(0);
+  const zero = f32x4.splat(0), halfMask = loadHalfMask();
   for (let i: usize = 0; i < 128; i += 16) v128.store(scratch + i, zero);
   w += half << 4;
   for (let b: usize = 0; b < k >> 3; b += 4) {
@@ -76,19 +77,19 @@ import { HALF_TO_FLOAT, halfBits, halfToFloat, storeRows } from "./lanes";
       w += 32;
     }
     const s = (k << 1) + b;
-    addToken(scratch, l0, h0, a0 + s, w);
-    addToken(scratch + 32, l1, h1, a1 + s, w);
-    addToken(scratch + 64, l2, h2, a2 + s, w);
-    addToken(scratch + 96, l3, h3, a3 + s, w);
+    addToken(scratch, l0, h0, a0 + s, w, halfMask);
+    addToken(scratch + 32, l1, h1, a1 + s, w, halfMask);
+    addToken(scratch + 64, l2, h2, a2 + s, w, halfMask);
+    addToken(scratch + 96, l3, h3, a3 + s, w, halfMask);
     w += TILE - SCALES;
   }
 }
 
 // @ts-ignore: decorator
-@inline function addToken(totals: usize, low: v128, high: v128, scale: usize, ws: usize): void {
+@inline function addToken(totals: usize, low: v128, high: v128, scale: usize, ws: usize, halfMask: v128): void {
   const as112 = f32x4.splat(load<f32>(scale) * HALF_TO_FLOAT);
-  v128.store(totals, addBlock(v128.load(totals), low, ws, as112));
-  v128.store(totals + 16, addBlock(v128.load(totals, 16), high, ws + 8, as112));
+  v128.store(totals, addBlock(v128.load(totals), low, ws, halfMask, as112));
+  v128.store(totals + 16, addBlock(v128.load(totals, 16), high, ws + 8, halfMask, as112));
 }
 
 /**

@@ -20,11 +20,11 @@ import { halfToFloat, roundToInt } from "./lanes";
 export { dequantize_row } from "./blocks";
 
 /** Tile kinds and their bytes, as in runtime/weights/tiles.ts. */
-enum Kind { Q4 = 0, Q4M = 1, Q8 = 2, F32 = 3 }
-enum Tile { Q4 = 288, Q4M = 320, Q8 = 544, F32 = 2048 }
+const enum Kind { Q4 = 0, Q4M = 1, Q8 = 2, F32 = 3 }
+const enum Tile { Q4 = 288, Q4M = 320, Q8 = 544, F32 = 2048 }
 /** Where the scales (and the mins) lie in a tile. */
-enum At { Q4_SCALES = 256, Q4_MINS = 288, Q8_SCALES = 512 }
-enum Scratch { FLOATS = 4096, BLOCKS = 5120, BYTES = 8480 }
+const enum At { Q4_SCALES = 256, Q4_MINS = 288, Q8_SCALES = 512 }
+const enum Scratch { FLOATS = 4096, BLOCKS = 5120, BYTES = 8480 }
 
 /** Bytes of scratch that `retile` needs. */
 export function retile_scratch_bytes(): usize {

@@ -1,6 +1,6 @@
 /** A generation on its way to the user. */
 
-import type { GenerateResult, Generation, MemoryUse, ModelInfo, StopReason } from "../runtime/api.ts";
+import type { GenerateResult, Generation, MemoryUse, ModelInfo, StopReason } from "../devices/node/index.ts";
 import type { Output } from "./context.ts";
 import { describeMemory } from "./model.ts";
 import { columns, formatCount, formatMs, formatRate, plural, printable } from "./output.ts";

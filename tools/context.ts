@@ -1,37 +1,7 @@
 /** What a command works with: streams, the library, and the one signal that ends it. Tests pass their own. */
 
-import type { LoadOptions, Phi } from "../runtime/api.ts";
-import type { Phi2Config } from "../runtime/phi2.ts";
-
 /** The part of the public library that the command line stands on. */
-export interface Api {
-  /** The path of the model that comes with the package. */
-  readonly EMBEDDED_MODEL: string;
-  load(model: string | undefined, options?: LoadOptions): Promise<Phi>;
-  /** Reads a model file's header only. */
-  inspect(model: string): Promise<Inspection>;
-  diagnose(): Promise<Diagnosis>;
-}
-
-export interface Inspection {
-  name: string;
-  path: string;
-  architecture: string;
-  quantization: string;
-  parameters: number;
-  fileBytes: number;
-  config: Phi2Config;
-  tensors: { name: string; type: string; shape: readonly number[]; bytes: number }[];
-  vocabulary: { size: number; merges: number; eos: number };
-  promptFormat: string;
-  /** Files that the model consists of. */
-  shards: number;
-}
-
-export interface Diagnosis {
-  checks: { name: string; ok: boolean; value: string; advice?: string }[];
-  kernels: { name: string; ok: boolean; gigabytesPerSecond: number }[];
-}
+export type Api = Pick<typeof import("../devices/node/index.ts"), "load" | "inspect" | "diagnose">;
 
 export type Input = NodeJS.ReadableStream & { isTTY?: boolean };
 export type Output = NodeJS.WritableStream & { isTTY?: boolean };

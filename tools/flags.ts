@@ -1,6 +1,6 @@
 /** Flags that several commands share, and what they mean to the library. */
 
-import type { GenerateOptions, LoadOptions } from "../runtime/api.ts";
+import type { GenerateOptions, LoadOptions } from "../devices/node/index.ts";
 import { choice, integer, number, type OptionTable, size, text, texts, toggle, type Values } from "./options.ts";
 
 export const MODEL_FLAG = {

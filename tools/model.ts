@@ -1,6 +1,6 @@
 /** Loading, with a progress bar, and closing whatever happens. */
 
-import type { LoadOptions, MemoryUse, Phi } from "../runtime/api.ts";
+import type { LoadOptions, MemoryUse, Phi } from "../devices/node/index.ts";
 import type { Context } from "./context.ts";
 import { formatBytes } from "./output.ts";
 import { loadingBar, statusLine } from "./progress.ts";

@@ -250,11 +250,14 @@ describe.each<KernelBuild>(["simd", "relaxed"])(`%s build (PIPHI_TEST_SEED=${SEE
     }
   });
 
-  it("makes blocks zero whose scale rounds to zero, and uses the smallest scale else", () => {
-    const values = new Float32Array(64).fill(127 * 2 ** -25, 0, 32).fill(127 * 2 ** -25 * 1.01, 32);
-    const { tiles } = retile(k, named("F32"), "q8", new Uint8Array(values.buffer), 1, 64);
-    const { weights, scales } = untile("q8", tiles, 1, 64);
-    expect([scales[0], weights[0], scales[32], weights[32]]).toEqual([0, 0, 2 ** -24, 64 * 2 ** -24]);
+  it("handles the smallest scales: none, the first, and a negative tie that clamps", () => {
+    const smallest = 2 ** -24;
+    const blocks = [63.5 * smallest, 64.135 * smallest, -127.5 * smallest];
+    const values = Float32Array.from({ length: 96 }, (_, i) => blocks[i >> 5]);
+    const { tiles } = retile(k, named("F32"), "q8", new Uint8Array(values.buffer), 1, 96);
+    const { weights, scales } = untile("q8", tiles, 1, 96);
+    expect([0, 32, 64].map((i) => scales[i])).toEqual([0, smallest, smallest]);
+    expect([0, 32, 64].map((i) => weights[i])).toEqual([0, 64 * smallest, -127 * smallest]);
   });
 
   it("loses little of normally distributed weights", () => {

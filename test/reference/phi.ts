@@ -5,7 +5,7 @@
 
 import type { ByteSource } from "../../runtime/device.ts";
 import type { Phi2Config } from "../../runtime/phi2.ts";
-import type { Layer, Tensor } from "../../runtime/weights/manifest.ts";
+import type { LayerTensors, Tensor, WeightAndBias } from "../../runtime/weights/manifest.ts";
 import { readManifest } from "../../runtime/weights/manifest.ts";
 import { dequantize } from "./dequantize.ts";
 
@@ -120,7 +120,7 @@ function gelu(x: number): number {
   return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 }
 
-function readBlock(layer: Layer): Block {
+function readBlock(layer: LayerTensors): Block {
   return {
     norm: readPair(layer.attnNorm),
     qkv: { weight: concatenate(layer.qkv), bias: concatenate(layer.qkvBias) },
@@ -130,7 +130,7 @@ function readBlock(layer: Layer): Block {
   };
 }
 
-function readPair(pair: { weight: Tensor; bias: Tensor }): Linear {
+function readPair(pair: WeightAndBias): Linear {
   return { weight: values(pair.weight), bias: values(pair.bias) };
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, expect, test } from "vitest";
-import type { ChatMessage } from "../../runtime/api.ts";
+import type { ChatMessage } from "../../devices/node/index.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { piphi, Screen, type Setting } from "./fake.ts";
 
@@ -131,4 +131,19 @@ test("on a terminal an error ends the turn, not the conversation", async () => {
   expect(code).toBe(0);
   expect(turns(calls)).toEqual([[{ role: "user", content: "a" }], [{ role: "user", content: "b" }]]);
   expect(stderr.match(/E_PROMPT_TOO_LONG/g)).toHaveLength(2);
+});
+
+test("Ctrl-D in the middle of an answer lets it end, then leaves", async () => {
+  const { keys, stdout, done, until } = terminal({
+    async onDelta(index) {
+      if (index !== 1) return;
+      keys.write("\x04");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    },
+  });
+  await until(() => prompts(stdout) === 1);
+  keys.write("hello\r");
+  expect((await done).code).toBe(0);
+  expect(stdout.text).toMatch(/On\.\n$/);
+  expect(keys.isPaused()).toBe(true);
 });

@@ -9,7 +9,7 @@ import type {
   Generation,
   LoadOptions,
   Phi,
-} from "../../runtime/api.ts";
+} from "../../devices/node/index.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { Api, Environment } from "../../tools/context.ts";
 import { main } from "../../tools/main.ts";
@@ -146,14 +146,13 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
   };
 
   const api: Api = {
-    EMBEDDED_MODEL: "/models/home.gguf",
     async load(model, options = {}) {
       calls.push({ method: "load", input: model, options: { ...options } });
       await script.duringLoad?.(options);
       if (script.loadError) throw script.loadError;
       return phi;
     },
-    async inspect(path) {
+    async inspect(path = "/models/home.gguf") {
       calls.push({ method: "inspect", input: path, options: {} });
       return {
         name: "ho\u001b[31mme",

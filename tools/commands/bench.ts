@@ -1,4 +1,4 @@
-import type { GenerateResult, ModelInfo, Phi } from "../../runtime/api.ts";
+import type { GenerateResult, ModelInfo, Phi } from "../../devices/node/index.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { Context } from "../context.ts";
 import { JSON_FLAG, LOAD_FLAGS, MODEL_FLAG, toLoadOptions } from "../flags.ts";
@@ -18,11 +18,12 @@ function promptIds(length: number, round: number, vocabulary: number): number[] 
 }
 
 /** What was asked for, or a default shrunk to the context; throws E_CONTEXT. */
-function lengths({ contextLength }: ModelInfo, promptTokens?: number, maxTokens?: number) {
+function lengths({ contextLength, config }: ModelInfo, promptTokens?: number, maxTokens?: number) {
   const n = maxTokens ?? Math.min(DEFAULTS.maxTokens, contextLength >> 1);
   const p = promptTokens ?? Math.max(1, Math.min(DEFAULTS.promptTokens, contextLength - n));
   if (p + n > contextLength) {
-    const message = `-p ${p} and -n ${n} do not fit into the context of ${contextLength} tokens; choose smaller ones or raise --ctx.`;
+    const remedy = contextLength < config.contextLength ? "choose smaller ones or raise --ctx" : "choose smaller ones";
+    const message = `-p ${p} and -n ${n} do not fit into the context of ${contextLength} tokens; ${remedy}.`;
     throw new PiPhiError("E_CONTEXT", message, { promptTokens: p, maxTokens: n, contextLength });
   }
   return { promptTokens: p, maxTokens: n };

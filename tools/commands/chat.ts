@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { createInterface, type Interface } from "node:readline";
-import type { ChatMessage, GenerateOptions, GenerateResult, Phi } from "../../runtime/api.ts";
+import type { ChatMessage, GenerateOptions, GenerateResult, Phi } from "../../devices/node/index.ts";
 import { formatStats, printAnswer } from "../answer.ts";
 import type { Context } from "../context.ts";
 import { ANSWER_FLAGS, LOAD_FLAGS, MODEL_FLAG, toGenerateOptions, toLoadOptions } from "../flags.ts";
@@ -129,6 +129,11 @@ async function converse(conversation: Conversation, context: Context): Promise<v
   const lines = createInterface({ input: stdin, output: terminal ? screen : undefined, terminal, prompt });
   const close = () => lines.close();
   signal.addEventListener("abort", close, { once: true });
+  // Ctrl-D may come in the middle of an answer; a prompt after it would open the input again.
+  let open = true;
+  lines.once("close", () => {
+    open = false;
+  });
   lines.on("SIGINT", () => onCtrlC(lines, conversation));
   if (terminal) {
     stderr.write("Type a message, or /help.\n");
@@ -145,7 +150,7 @@ async function converse(conversation: Conversation, context: Context): Promise<v
         reportError(error, false, context);
       }
       if (signal.aborted) return;
-      if (terminal) lines.prompt();
+      if (terminal && open) lines.prompt();
     }
   } finally {
     signal.removeEventListener("abort", close);

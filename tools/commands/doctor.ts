@@ -1,4 +1,5 @@
-import type { Context, Diagnosis } from "../context.ts";
+import type { Diagnosis } from "../../devices/node/index.ts";
+import type { Context } from "../context.ts";
 import { JSON_FLAG } from "../flags.ts";
 import { refuseWords } from "../input.ts";
 import { defineCommand } from "../options.ts";
@@ -7,9 +8,10 @@ import { columns, formatRate, palette, printable, writeJson } from "../output.ts
 function print({ stdout, env }: Context, { checks, kernels }: Diagnosis): void {
   const { bold, dim, green, red } = palette(stdout, env);
   const mark = (ok: boolean) => (ok ? green("✓") : red("✗"));
-  const checkRows = checks.map(({ name, ok, value, advice }) => {
-    return [mark(ok), printable(name), printable(value), dim(printable(advice ?? ""))];
-  });
+  const checkRows = checks.flatMap(({ name, ok, value, advice }) => [
+    [mark(ok), printable(name), printable(value)],
+    ...(advice ? [["", "", dim(printable(advice))]] : []),
+  ]);
   const kernelRows = kernels.map(({ name, ok, gigabytesPerSecond }) => {
     return [mark(ok), name, ok ? `${formatRate(gigabytesPerSecond)} GB/s` : "failed its self-test"];
   });

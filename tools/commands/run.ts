@@ -1,4 +1,4 @@
-import type { GenerateResult, Phi } from "../../runtime/api.ts";
+import type { GenerateResult, Phi } from "../../devices/node/index.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { formatStats, printAnswer } from "../answer.ts";
 import { ANSWER_FLAGS, JSON_FLAG, LOAD_FLAGS, MODEL_FLAG, toGenerateOptions, toLoadOptions } from "../flags.ts";

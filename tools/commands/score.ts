@@ -1,4 +1,4 @@
-import type { Phi, Score } from "../../runtime/api.ts";
+import type { Phi, Score } from "../../devices/node/index.ts";
 import { JSON_FLAG, LOAD_FLAGS, MODEL_FLAG, toLoadOptions } from "../flags.ts";
 import { onlyModel, readText, splitModel } from "../input.ts";
 import { withModel } from "../model.ts";

@@ -1,4 +1,5 @@
-import type { Context, Inspection } from "../context.ts";
+import type { Inspection } from "../../devices/node/index.ts";
+import type { Context } from "../context.ts";
 import { JSON_FLAG, MODEL_FLAG } from "../flags.ts";
 import { onlyModel } from "../input.ts";
 import { defineCommand, toggle } from "../options.ts";
@@ -64,8 +65,8 @@ export const show = defineCommand({
 
   async run(values, words, context) {
     const model = onlyModel(values.model, words);
-    const { EMBEDDED_MODEL, inspect } = await context.api();
-    const inspection = await inspect(model ?? EMBEDDED_MODEL);
+    const { inspect } = await context.api();
+    const inspection = await inspect(model);
     if (values.json) writeJson(context.stdout, inspection);
     else print(context, inspection, values.tensors ?? false);
   },
