@@ -15,14 +15,15 @@ export interface LoadOptions {
   dense?: "int8" | "exact";
   /** Which build of the kernels; default: the fastest that passes its self-test here. */
   kernel?: "simd" | "relaxed";
-  /** Called while weights are read. */
+  /** Called while the model is downloaded (browsers) and while its weights are read. */
   onProgress?: (progress: Progress) => void;
   signal?: AbortSignal;
 }
 
 export interface Progress {
-  phase: "weights";
+  phase: "download" | "weights";
   loadedBytes: number;
+  /** 0 where a server does not tell. */
   totalBytes: number;
 }
 

@@ -143,7 +143,6 @@ class Client implements Phi {
     signal?: AbortSignal,
     emit?: (delta: Delta) => void,
   ): Promise<Methods[M]["answer"]> {
-    if (this.closing) return Promise.reject(new PiPhiError("E_CLOSED", "The model was closed. Load it again."));
     const answer = this.tail.catch(() => {}).then(() => this.exchange(method, ask, signal, emit));
     this.tail = answer;
     return answer;
@@ -155,6 +154,7 @@ class Client implements Phi {
     signal?: AbortSignal,
     emit?: (delta: Delta) => void,
   ): Promise<Methods[M]["answer"]> {
+    if (this.closing) return Promise.reject(new PiPhiError("E_CLOSED", "The model was closed. Load it again."));
     if (this.lost) return Promise.reject(this.lost);
     if (signal?.aborted) return Promise.reject(new PiPhiError("E_CANCELLED", "The request was cancelled."));
     return new Promise((resolve, reject) => {

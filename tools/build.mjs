@@ -40,6 +40,14 @@ async function build() {
       chunkNames: "chunks/[name]-[hash]",
       packages: "external",
     }),
+    esbuild.build({
+      ...shared,
+      entryPoints: ["devices/web/index.ts", "devices/web/worker.ts"],
+      outdir: "dist",
+      platform: "browser",
+      minify: true,
+      logLevel: "info", // prints the sizes
+    }),
     node(tsc, "-p", "tsconfig.build.json"),
     cp(path.join(root, "runtime/models/home.gguf"), path.join(root, "dist/models/home.gguf")),
   ]);

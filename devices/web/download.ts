@@ -1,0 +1,155 @@
+/** Brings a model from the network into Blobs: its file, or all parts of a split one. */
+
+import type { LoadOptions } from "../../runtime/api.ts";
+import { PiPhiError } from "../../runtime/errors.ts";
+import { truncated } from "../../runtime/weights/faults.ts";
+import { notGguf } from "../../runtime/weights/foreign.ts";
+import type { Files } from "./files.ts";
+
+/** Passed on to the browser's blob store in pieces of this size, so that the page's heap stays small. */
+const SEGMENT_BYTES = 32 << 20;
+const PROGRESS_MS = 50;
+const PART_NAME = /-\d{5}-of-(\d{5})\.gguf$/;
+
+type DownloadOptions = Pick<LoadOptions, "onProgress" | "signal">;
+
+/** A file to download, and what messages call it: its address without query, which may hold a secret. */
+interface Remote {
+  url: string;
+  name: string;
+}
+
+/**
+ * Downloads `url` and, if its name is that of a split model's part, all the others; the one asked for comes first.
+ * Throws E_NOT_FOUND, E_FILE_READ, E_FILE_TRUNCATED, E_NOT_GGUF or E_CANCELLED.
+ */
+export async function download(url: URL, { onProgress, signal }: DownloadOptions): Promise<Files> {
+  const remotes = partsOf(url);
+  const allBytes = remotes.length > 1 ? await totalSize(remotes, signal) : undefined;
+  const files: Files = new Map();
+  let loadedBytes = 0;
+  let reportedAt = 0;
+  for (const remote of remotes) {
+    const response = await request(remote, "GET", signal);
+    const fileBytes = contentLength(response);
+    const totalBytes = allBytes ?? fileBytes;
+    const blob = await receive(remote.name, response, signal, (bytes) => {
+      loadedBytes += bytes;
+      const now = performance.now();
+      if (now - reportedAt < PROGRESS_MS && loadedBytes !== totalBytes) return;
+      reportedAt = now;
+      onProgress?.({ phase: "download", loadedBytes, totalBytes });
+    });
+    if (blob.size < fileBytes) throw truncated(remote.name, blob.size, fileBytes);
+    files.set(remote.name, blob);
+  }
+  return files;
+}
+
+function partsOf(url: URL): Remote[] {
+  const count = Number(PART_NAME.exec(url.pathname)?.[1] ?? 1);
+  const digits = (part: number) => String(part).padStart(5, "0");
+  const asked = remoteOf(url);
+  if (count < 2) return [asked];
+  const parts = Array.from({ length: count }, (_, i) => {
+    const part = new URL(url);
+    part.pathname = url.pathname.replace(PART_NAME, `-${digits(i + 1)}-of-${digits(count)}.gguf`);
+    return remoteOf(part);
+  });
+  return [asked, ...parts.filter(({ name }) => name !== asked.name)];
+}
+
+function remoteOf(url: URL): Remote {
+  const plain = new URL(url);
+  plain.search = plain.hash = "";
+  return { url: url.href, name: plain.href };
+}
+
+/** The sum of the files' sizes, 0 where a server does not tell. Finds a missing part before the first is downloaded. */
+async function totalSize(remotes: readonly Remote[], signal?: AbortSignal): Promise<number> {
+  let sum = 0;
+  let known = true;
+  for (const remote of remotes) {
+    const bytes = contentLength(await request(remote, "HEAD", signal));
+    sum += bytes;
+    known &&= bytes > 0;
+  }
+  return known ? sum : 0;
+}
+
+/** Bytes of the body, 0 where that is not known: the header counts the bytes of a compressed transfer. */
+function contentLength({ headers }: Response): number {
+  return headers.has("content-encoding") ? 0 : Number(headers.get("content-length") ?? 0);
+}
+
+async function request({ url, name }: Remote, method: "GET" | "HEAD", signal?: AbortSignal): Promise<Response> {
+  const response = await fetch(url, { method, signal }).catch((error) => {
+    throw interrupted(name, error, signal);
+  });
+  const { ok, status } = response;
+  if (ok) return response;
+  const details = { file: name, status };
+  if (status === 404 || status === 410) {
+    throw new PiPhiError(
+      "E_NOT_FOUND",
+      `There is no file ${name} (HTTP ${status}). Check the address, or leave the model out to use the embedded one.`,
+      details,
+    );
+  }
+  const message = `The server does not give ${name} (HTTP ${status}). Check that it can be downloaded without signing in, or try again later.`;
+  throw new PiPhiError("E_FILE_READ", message, details);
+}
+
+async function receive(
+  name: string,
+  response: Response,
+  signal: AbortSignal | undefined,
+  onBytes: (bytes: number) => void,
+): Promise<Blob> {
+  const segments: Blob[] = [];
+  let chunks: BlobPart[] = [];
+  let chunkBytes = 0;
+  const flush = () => {
+    segments.push(new Blob(chunks));
+    chunks = [];
+    chunkBytes = 0;
+  };
+  const reader = response.body?.getReader();
+  for (let first = true; reader; first = false) {
+    const { done, value: chunk } = await reader.read().catch((error) => {
+      throw interrupted(name, error, signal);
+    });
+    if (done) break;
+    if (first && !isGguf(chunk)) {
+      await reader.cancel();
+      throw foreign(name, chunk, contentLength(response));
+    }
+    chunks.push(chunk);
+    chunkBytes += chunk.length;
+    if (chunkBytes >= SEGMENT_BYTES) flush();
+    onBytes(chunk.length);
+  }
+  flush();
+  return new Blob(segments);
+}
+
+/** Whether a file can be a GGUF whose first bytes these are. */
+function isGguf(chunk: Uint8Array): boolean {
+  return "GGUF".startsWith(String.fromCharCode(...chunk.subarray(0, 4)));
+}
+
+/** E_NOT_GGUF, before all of a wrong file is downloaded. */
+function foreign(name: string, head: Uint8Array, fileBytes: number): PiPhiError {
+  const read = (offset: number, into: Uint8Array) => into.set(head.subarray(offset, offset + into.length));
+  return notGguf({ name, size: Math.max(head.length, fileBytes), read, close: () => {} });
+}
+
+function interrupted(name: string, error: unknown, signal?: AbortSignal): PiPhiError {
+  if (signal?.aborted) return new PiPhiError("E_CANCELLED", "Loading was cancelled.");
+  const reason = error instanceof Error ? error.message : String(error);
+  return new PiPhiError(
+    "E_FILE_READ",
+    `${name} could not be downloaded (${reason}). Check the connection, and that its server allows this page to read it (CORS).`,
+    { file: name },
+  );
+}

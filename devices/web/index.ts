@@ -1,0 +1,64 @@
+/** PiPhi for browsers: `import { load } from "piphi/web"`. */
+
+import { connect, type LoadOptions, type Phi, PiPhiError } from "../../runtime/index.ts";
+import { download } from "./download.ts";
+import type { Files } from "./files.ts";
+import { startThread } from "./thread.ts";
+
+export * from "../../runtime/index.ts";
+
+/** Address of the model that comes with the package: home commands to intents. */
+export const EMBEDDED_MODEL = new URL("../../models/home.gguf", import.meta.url).href;
+
+/** An address, relative to the page; or a file's content; or all parts of a split model. */
+export type ModelSource = string | URL | Blob | ArrayBuffer | readonly File[];
+
+const UNNAMED = "model.gguf";
+
+/**
+ * Loads a model on an engine in a worker of its own; on cross-origin isolated pages, with a team of workers.
+ * An address of one part of a split model (`…-00001-of-00003.gguf`) stands for all parts beside it.
+ * @param model a GGUF file; default: the embedded model
+ * @throws PiPhiError for files, options and browsers that cannot work
+ */
+export async function load(model: ModelSource = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Phi> {
+  const files = await filesOf(model, options);
+  const [name] = files.keys();
+  return connect(startEngine(files), name, options);
+}
+
+async function filesOf(model: ModelSource, options: LoadOptions): Promise<Files> {
+  if (typeof model === "string" || model instanceof URL) return download(resolve(model), options);
+  if (model instanceof ArrayBuffer) return new Map([[UNNAMED, new Blob([model])]]);
+  if (model instanceof File) return new Map([[model.name, model]]);
+  if (model instanceof Blob) return new Map([[UNNAMED, model]]);
+  const files: Files = new Map();
+  const parts: readonly unknown[] = Array.isArray(model) ? model : [];
+  for (const part of parts) if (part instanceof File) files.set(part.name, part);
+  if (files.size > 0 && files.size === parts.length) return files;
+  throw new PiPhiError(
+    "E_USAGE",
+    "The model must be an address, a File, a Blob, an ArrayBuffer, or an array of Files with different names. Pass one of these.",
+  );
+}
+
+function resolve(model: string | URL): URL {
+  try {
+    return new URL(model, globalThis.document?.baseURI ?? location.href);
+  } catch {
+    throw new PiPhiError("E_USAGE", `"${model}" is no address. Pass a URL or a path relative to the page.`);
+  }
+}
+
+function startEngine(files: Files) {
+  try {
+    // In this form, on one line, bundlers find the worker.
+    return startThread(() => new Worker(new URL("./worker.js", import.meta.url), { type: "module" }), {
+      role: "engine",
+      files,
+    });
+  } catch (error) {
+    const { message } = PiPhiError.from(error);
+    throw new PiPhiError("E_ENGINE", `${message} Serve PiPhi's files from the page's own origin.`);
+  }
+}

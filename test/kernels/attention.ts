@@ -1,0 +1,343 @@
+/**
+ * Checks of attention. What it writes into the cache and how it turns queries and keys is stated here once more, in
+ * TypeScript, and must agree bit for bit; its output is compared with plain softmax over the same cache.
+ */
+
+import {
+  type Arena,
+  expectClose,
+  expectSame,
+  type Extent,
+  floats,
+  type FloatFill,
+  floatsOf,
+  ROUNDOFF,
+  type Subject,
+} from "../checkasm.ts";
+import type { Attention } from "../../runtime/compute/kernels.ts";
+import { halfToNumber } from "../reference/dequantize.ts";
+import { EXP_ERROR } from "./pointwise.ts";
+
+/** A token of a batch: which sequence it continues, and where. */
+export type Token = readonly [sequence: number, position: number];
+
+export interface AttentionCase {
+  half: boolean;
+  headDim: number;
+  rotary: number;
+  heads: number;
+  head: number;
+  tokens: readonly Token[];
+  fill: FloatFill;
+  /** Queries and keys are multiplied by this: larger numbers make sharper distributions. */
+  sharpness: number;
+  last: number;
+}
+
+const TILE = 32;
+const LAYERS = 2;
+const LAYER = 1;
+const f = Math.fround;
+
+/** Positions a cache has room for: whole tiles. */
+const contextOf = ({ tokens }: AttentionCase): number =>
+  (Math.floor(Math.max(...tokens.map(([, position]) => position)) / TILE) + 1) * TILE;
+
+export const ropeTable = (positions: number, rotary: number): Float32Array =>
+  Float32Array.from({ length: positions * rotary }, (_, i) => {
+    const angle = Math.floor(i / rotary) * 10000 ** (-2 * ((i % rotary) >> 1) / Math.max(rotary, 1));
+    return i % 2 === 0 ? Math.cos(angle) : Math.sin(angle);
+  });
+
+/** NeoX pairs (i, i + rotary/2), each operation rounded to f32. */
+export function rotated(row: Float32Array, rotary: number, table: Float32Array, position: number): Float32Array {
+  const result = row.slice();
+  for (let i = 0; i < rotary / 2; i++) {
+    const [cos, sin] = table.subarray(position * rotary + 2 * i);
+    const [a, b] = [row[i], row[i + rotary / 2]];
+    result[i] = f(f(a * cos) - f(b * sin));
+    result[i + rotary / 2] = f(f(b * cos) + f(a * sin));
+  }
+  return result;
+}
+
+/** The nearest f16's bits, ties to even, saturating: all 2^15 of them would be slow, so by exponent. */
+function halfBitsOf(x: number): number {
+  const magnitude = Math.min(Math.abs(x), 65504);
+  let exponent = -14;
+  while (2 ** (exponent + 1) <= magnitude) exponent++;
+  const steps = magnitude / 2 ** (exponent - 10);
+  let rounded = Math.floor(steps);
+  if (steps - rounded > 0.5 || (steps - rounded === 0.5 && rounded % 2 === 1)) rounded++;
+  // Counting steps of the format from zero on gives its bit pattern.
+  const bits = rounded + (exponent + 14) * 1024;
+  return bits | (x < 0 || Object.is(x, -0) ? 0x8000 : 0);
+}
+
+/** Nearest integer, ties to even, as adding 1.5 * 2^23 gives it. */
+const nearest = (x: number): number => f(f(x) + 12582912) - 12582912;
+
+interface HeadCache {
+  half: boolean;
+  context: number;
+  headDim: number;
+  view: DataView;
+}
+
+/** Where number i of a position lies, by the picture in kernels/attention.ts. */
+function addresses({ half, context, headDim }: HeadCache, position: number) {
+  const scales = 2 * context * headDim;
+  return {
+    key: (i: number) => (half ? 2 : 1) * (position * headDim + i),
+    value: (i: number) =>
+      half
+        ? 2 * ((context + position) * headDim + i)
+        : context * headDim + (position >> 1) * 2 * headDim + 2 * i + (position & 1),
+    keyScale: scales + 2 * position,
+    valueScale: scales + 2 * (context + position),
+  };
+}
+
+function storeRow(cache: HeadCache, row: Float32Array, address: (i: number) => number, scaleAt: number): void {
+  const { view, half } = cache;
+  if (half) {
+    for (const [i, x] of row.entries()) view.setUint16(address(i), halfBitsOf(x), true);
+    return;
+  }
+  const bits = halfBitsOf(f(row.reduce((m, x) => Math.max(m, Math.abs(x)), 0) / 127));
+  const inverse = bits > 0 ? f(1 / halfToNumber(bits)) : 0;
+  view.setUint16(scaleAt, bits, true);
+  for (const [i, x] of row.entries()) {
+    view.setInt8(address(i), Math.max(-127, Math.min(127, nearest(f(x * inverse)))));
+  }
+}
+
+/** Key and value of one position, as numbers. */
+function loadRows(cache: HeadCache, position: number): { key: number[]; value: number[]; valueMaximum: number } {
+  const { view, half, headDim } = cache;
+  const { key, value, keyScale, valueScale } = addresses(cache, position);
+  const read = (address: (i: number) => number, scaleAt: number) =>
+    Array.from({ length: headDim }, (_, i) =>
+      half
+        ? halfToNumber(view.getUint16(address(i), true))
+        : view.getInt8(address(i)) * halfToNumber(view.getUint16(scaleAt, true)),
+    );
+  const values = read(value, valueScale);
+  const valueMaximum = half
+    ? Math.max(...values.map(Math.abs))
+    : 127 * Math.abs(halfToNumber(view.getUint16(valueScale, true)));
+  return { key: read(key, keyScale), value: values, valueMaximum };
+}
+
+/** One sequence's cache of all layers and heads: rows up to the first token's position, 0xff (NaN) from there on. */
+function sequenceCache(kase: AttentionCase, sequence: number, headBytes: number, next: () => number): Uint8Array {
+  const { half, heads, head, headDim, tokens, sharpness } = kase;
+  const bytes = new Uint8Array(LAYERS * heads * headBytes).fill(0xff);
+  const view = new DataView(bytes.buffer, (LAYER * heads + head) * headBytes, headBytes);
+  const cache: HeadCache = { half, context: contextOf(kase), headDim, view };
+  const first = tokens.find((token) => token[0] === sequence)?.[1] ?? 0;
+  for (let position = 0; position < first; position++) {
+    const at = addresses(cache, position);
+    const row = (scale: number) => floats(headDim, "random", next).map((x) => x * scale);
+    storeRow(cache, row(sharpness), at.key, at.keyScale);
+    storeRow(cache, row(1), at.value, at.valueScale);
+  }
+  return bytes;
+}
+
+interface Laid {
+  at: Record<"qkv" | "positions" | "pointers" | "table" | "out" | "scratch" | "cache0" | "cache1" | "cache2", number>;
+  caches: number[];
+  qkv: Float32Array;
+  table: Float32Array;
+  headBytes: number;
+  width: number;
+  outputs: { queries: Extent[]; keys: Extent[]; caches: Extent[]; out: Extent[]; scratch: Extent };
+}
+
+const GAP = 12;
+
+function layCase({ arena, kernels }: Subject, kase: AttentionCase, next: () => number): Laid {
+  const { half, headDim, rotary, heads, head, tokens, fill, sharpness, last } = kase;
+  const context = contextOf(kase);
+  const width = heads * headDim;
+  const stride = 3 * width + GAP;
+  const headBytes = kernels.attention_cache_bytes(half, context, headDim);
+  const qkv = floats(tokens.length * stride, fill, next).map((x, i) => (i % stride < 2 * width ? x * sharpness : x));
+  const table = ropeTable(context, rotary);
+  const scratchBytes = kernels.attention_scratch_bytes(tokens.length, headDim);
+  const [cache0, cache1, cache2] = [0, 1, 2].map((sequence) => sequenceCache(kase, sequence, headBytes, next));
+  const at = arena.lay(
+    {
+      qkv,
+      positions: Int32Array.from(tokens, ([, position]) => position),
+      pointers: 4 * tokens.length,
+      table,
+      out: tokens.length * (width + GAP) * 4,
+      scratch: Math.max(scratchBytes, 4 * context),
+      cache0,
+      cache1,
+      cache2,
+    },
+    last,
+  );
+  const caches = [at.cache0, at.cache1, at.cache2];
+  const view = new DataView(arena.memory.buffer);
+  for (const [t, [sequence]] of tokens.entries()) view.setUint32(at.pointers + 4 * t, caches[sequence], true);
+  const row = (t: number, part: number) => ({
+    at: at.qkv + 4 * (t * stride + part * width + head * headDim),
+    bytes: 4 * headDim,
+  });
+  const outputs = {
+    queries: tokens.map((_, t) => row(t, 0)),
+    keys: tokens.map((_, t) => row(t, 1)),
+    caches: caches.map((cache) => ({ at: cache + (LAYER * heads + head) * headBytes, bytes: headBytes })),
+    out: tokens.map((_, t) => ({ at: at.out + 4 * (t * (width + GAP) + head * headDim), bytes: 4 * headDim })),
+    scratch: { at: at.scratch, bytes: scratchBytes },
+  };
+  return { at, caches, qkv, table, headBytes, width, outputs };
+}
+
+/** The arguments for tokens [from, to) of a laid out case. */
+function argumentsOf(kase: AttentionCase, laid: Laid, from: number, to: number): Parameters<Attention> {
+  const { at, width, headBytes } = laid;
+  const { heads, head, headDim, rotary } = kase;
+  const stride = 4 * (3 * width + GAP);
+  const outStride = 4 * (width + GAP);
+  const layer = LAYER * heads * headBytes;
+  return [
+    ...([at.qkv + from * stride, stride, to - from, at.positions + 4 * from, at.pointers + 4 * from, layer] as const),
+    ...([head, heads, headDim, rotary, at.table, contextOf(kase)] as const),
+    ...([at.out + from * outStride, outStride, at.scratch] as const),
+  ];
+}
+
+interface Result {
+  queries: Uint8Array[];
+  keys: Uint8Array[];
+  caches: Uint8Array[];
+  out: Uint8Array[];
+}
+
+function collect(arena: Arena, { queries, keys, caches, out, scratch }: Laid["outputs"], call: () => void): Result {
+  const results = arena.run([...queries, ...keys, ...caches, ...out, scratch], call);
+  const take = (extents: readonly Extent[]) => results.splice(0, extents.length);
+  return { queries: take(queries), keys: take(keys), caches: take(caches), out: take(out) };
+}
+
+/**
+ * How far an output may be from the reference's. delta is the largest error of a score, and moves probabilities by
+ * e^2delta: rounding q to 16 bits and adding (int8), or adding alone (f16), and rounding the score. int8 values are
+ * weighted by 16-bit probabilities, half a unit off for each position of a tile, relative to its largest.
+ */
+function outputBound(kase: AttentionCase, cache: HeadCache, query: Float32Array, position: number): number {
+  const { half, headDim } = kase;
+  const root = Math.sqrt(headDim);
+  const queryMaximum = query.reduce((m, x) => Math.max(m, Math.abs(x)), 0) / root;
+  let keySum = 0;
+  let valueMaximum = 0;
+  let score = 0;
+  for (let j = 0; j <= position; j++) {
+    const rows = loadRows(cache, j);
+    keySum = Math.max(keySum, rows.key.reduce((sum, x) => sum + Math.abs(x), 0));
+    score = Math.max(score, Math.abs(rows.key.reduce((sum, x, i) => sum + x * query[i], 0)) / root);
+    valueMaximum = Math.max(valueMaximum, rows.valueMaximum);
+  }
+  const adding = (headDim / 4 + 4) * ROUNDOFF;
+  const delta = queryMaximum * keySum * (half ? adding : 0.5 / 32767 + 4 * ROUNDOFF) + 3 * score * ROUNDOFF;
+  const summing = 2 * EXP_ERROR + (position + 40) * ROUNDOFF;
+  const weighting = half ? 0 : (0.5 * Math.min(TILE, position + 1)) / 32767;
+  return valueMaximum * (Math.expm1(2 * delta) + summing + weighting) + 1e-30;
+}
+
+/** Queries and keys turned, keys and values stored, outputs close to plain softmax, nothing else touched. */
+export function checkAttention(subject: Subject, kase: AttentionCase, next: () => number): void {
+  const laid = layCase(subject, kase, next);
+  const { half, headDim, rotary, head, tokens } = kase;
+  const { arena, kernels, reference } = subject;
+  const context = contextOf(kase);
+  const [expectedCaches] = [arena.run(laid.outputs.caches, () => {})];
+  const args = argumentsOf(kase, laid, 0, tokens.length);
+  const actual = collect(arena, laid.outputs, () => kernels[half ? "attention_f16" : "attention_int8"](...args));
+  const plain = { ...laid.outputs, scratch: { at: laid.at.scratch, bytes: Math.max(4 * context, laid.outputs.scratch.bytes) } };
+  const expected = collect(arena, plain, () => reference.attention_reference(half, ...args));
+  const cacheOf = (sequence: number): HeadCache => {
+    return { half, context, headDim, view: new DataView(expectedCaches[sequence].buffer) };
+  };
+  const stride = 3 * laid.width + GAP;
+  const rows = tokens.map(([sequence, position], t) => {
+    const part = (p: number) => {
+      const from = t * stride + p * laid.width + head * headDim;
+      return laid.qkv.slice(from, from + headDim);
+    };
+    const [query, key] = [0, 1].map((p) => rotated(part(p), rotary, laid.table, position));
+    const at = addresses(cacheOf(sequence), position);
+    storeRow(cacheOf(sequence), key, at.key, at.keyScale);
+    storeRow(cacheOf(sequence), part(2), at.value, at.valueScale);
+    return { query, key };
+  });
+  expectSame(actual.queries, rows.map(({ query }) => new Uint8Array(query.buffer)), "turned query");
+  expectSame(actual.keys, rows.map(({ key }) => new Uint8Array(key.buffer)), "turned key");
+  expectSame(actual.caches, expectedCaches, "cache of sequence");
+  for (const [t, [sequence, position]] of tokens.entries()) {
+    const bound = outputBound(kase, cacheOf(sequence), rows[t].query, position);
+    expectClose(floatsOf(actual.out[t]), floatsOf(expected.out[t]), () => bound, `token ${t}, dimension`);
+  }
+}
+
+/** A batch leaves the bits that its tokens, one by one, leave. */
+export function checkBatch(subject: Subject, kase: AttentionCase, next: () => number): void {
+  const laid = layCase(subject, kase, next);
+  const attention = subject.kernels[kase.half ? "attention_f16" : "attention_int8"];
+  const count = kase.tokens.length;
+  const together = collect(subject.arena, laid.outputs, () => attention(...argumentsOf(kase, laid, 0, count)));
+  const alone = collect(subject.arena, laid.outputs, () => {
+    for (let t = 0; t < count; t++) attention(...argumentsOf(kase, laid, t, t + 1));
+  });
+  for (const part of ["queries", "keys", "caches", "out"] as const) expectSame(together[part], alone[part], part);
+}
+
+/** The outputs of a case whose numbers `spoil` has changed first. */
+export function attend(
+  subject: Subject,
+  kase: AttentionCase,
+  next: () => number,
+  spoil: (qkv: Float32Array, t: number, part: number) => void,
+): Float32Array[] {
+  const laid = layCase(subject, kase, next);
+  const all = new Float32Array(subject.arena.memory.buffer);
+  for (let t = 0; t < kase.tokens.length; t++) {
+    for (let part = 0; part < 3; part++) {
+      const from = laid.at.qkv / 4 + t * (3 * laid.width + GAP) + part * laid.width + kase.head * kase.headDim;
+      spoil(all.subarray(from, from + kase.headDim), t, part);
+    }
+  }
+  const args = argumentsOf(kase, laid, 0, kase.tokens.length);
+  const attention = subject.kernels[kase.half ? "attention_f16" : "attention_int8"];
+  return collect(subject.arena, laid.outputs, () => attention(...args)).out.map(floatsOf);
+}
+
+/** Head sizes and rotary widths, positions around the borders of tiles, batches of several sequences. */
+export function attentionCases(half: boolean): AttentionCase[] {
+  const cases: AttentionCase[] = [];
+  const add = (headDim: number, rotary: number, tokens: readonly Token[], rest: Partial<AttentionCase> = {}) => {
+    const n = cases.length;
+    const usual = { fill: "random" as const, sharpness: 2, heads: 1 + (n % 3), head: n % (1 + (n % 3)), last: n };
+    cases.push({ half, headDim, rotary, tokens, ...usual, ...rest });
+  };
+  for (const headDim of [16, 64, 80, 96, 128]) {
+    for (const rotary of [0, Math.min(32, headDim), headDim]) {
+      add(headDim, rotary, [[0, 0]]);
+      add(headDim, rotary, [[1, 33], [1, 34]]);
+    }
+  }
+  for (const position of [0, 1, 31, 32, 33, 63, 64, 100]) add(80, 32, [[0, position]]);
+  add(80, 32, Array.from({ length: 40 }, (_, i) => [2, i] as const));
+  add(80, 32, [[0, 100], [1, 0], [2, 31], [1, 1], [2, 32], [2, 33], [0, 101]]);
+  add(64, 32, [[2, 63], [0, 63], [1, 64], [2, 64]]);
+  for (const sharpness of [0.01, 12, 80]) add(80, 32, [[0, 70], [1, 5]], { sharpness });
+  for (const fill of ["zeros", "largest", "alternating", "lanes", "oneHot", "tiny", "spread"] as const) {
+    add(80, 32, [[0, 33], [1, 0], [0, 34]], { fill, sharpness: 1 });
+  }
+  return cases;
+}

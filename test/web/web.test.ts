@@ -1,0 +1,189 @@
+/** `piphi/web` in a real browser, with shared memory and without. */
+
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeGguf } from "../fixtures/gguf-writer.ts";
+import { randomModelParts, writeShards } from "../fixtures/random-model.ts";
+import { findChromium, launch } from "./browser.ts";
+import { startServer, type TestServer } from "./server.ts";
+
+type Node = typeof import("../../devices/node/index.ts");
+/** Within the page. */
+declare const piphi: typeof import("../../devices/web/index.ts");
+
+const PROMPT = "Instruct: turn on the kitchen lights\nOutput:";
+const NODE = new URL("../../dist/devices/node/index.js", import.meta.url).href;
+
+const random = randomModelParts({ peaked: 5 });
+const parts = writeShards(random, 3);
+const partName = (i: number) => `/random-0000${i + 1}-of-00003.gguf`;
+const models = new Map([
+  ["/random.gguf", writeGguf(random)],
+  ...parts.map((part, i) => [partName(i), part] as const),
+  ["/lonely-00001-of-00003.gguf", parts[0]],
+  ["/cut.gguf", writeGguf(random).slice(0, -1000)],
+  ["/other.gguf", new TextEncoder().encode("PK\x03\x04 and so on")],
+]);
+
+const executable = findChromium();
+if (!executable) {
+  console.warn(
+    "piphi/web is not tested: there is no Chromium. `apt-get install chromium`, or set CHROMIUM to its path.",
+  );
+}
+
+describe.skipIf(!executable)("piphi/web", () => {
+  let browser: Browser;
+  let nodeText: string;
+
+  beforeAll(async () => {
+    browser = await launch(executable!);
+    const { load } = (await import(/* @vite-ignore */ NODE)) as Node;
+    await using phi = await load(undefined, { threads: 1 });
+    nodeText = (await phi.generate(PROMPT, { maxTokens: 64 })).text;
+  });
+
+  afterAll(() => browser?.close());
+
+  describe.each([
+    { mode: "with shared memory", isolated: true, threads: 2 },
+    { mode: "without shared memory", isolated: false, threads: 1 },
+  ])("$mode", ({ isolated, threads }) => {
+    let server: TestServer;
+    let page: Page;
+    const pageErrors: Error[] = [];
+
+    beforeAll(async () => {
+      server = await startServer(isolated, models);
+      page = await browser.newPage();
+      page.on("pageerror", (error) => pageErrors.push(error));
+      await page.goto(server.origin);
+      await page.waitForFunction("globalThis.piphi");
+    });
+
+    afterAll(async () => {
+      await page?.close();
+      server?.close();
+    });
+
+    /** Loads `model` in the page and returns the error that this gives. */
+    const loadError = (model: string, options = {}) => {
+      return page.evaluate(
+        ([model, options]) => piphi.load(model, options).then(String, (error) => ({ ...error, name: error.name })),
+        [model, options] as const,
+      );
+    };
+
+    it("answers as Node does, and streams", async () => {
+      const { info, deltas, result, phases, isolation } = await page.evaluate(async (prompt) => {
+        const phases = new Set<string>();
+        const phi = await piphi.load(undefined, { threads: 2, onProgress: ({ phase }) => phases.add(phase) });
+        const deltas: string[] = [];
+        const generation = phi.generate(prompt, { maxTokens: 64 });
+        for await (const { text } of generation) deltas.push(text);
+        const result = await generation;
+        await phi.close();
+        return { info: phi.info, deltas, result, phases: [...phases], isolation: crossOriginIsolated };
+      }, PROMPT);
+      expect(isolation).toBe(isolated);
+      expect(info.threads).toBe(threads);
+      expect(phases).toEqual(["download", "weights"]);
+      expect(result.text).toBe(nodeText);
+      expect(result.stopReason).toBe("eos");
+      expect(deltas.length).toBeGreaterThan(2);
+      expect(deltas.join("")).toBe(nodeText);
+    });
+
+    it("cancels, and answers again after that", async () => {
+      const { cancelled, next, error } = await page.evaluate(async (prompt) => {
+        const phi = await piphi.load(piphi.EMBEDDED_MODEL, { threads: 2 });
+        const abort = new AbortController();
+        const generation = phi.generate(prompt, { ignoreEos: true, signal: abort.signal });
+        for await (const _ of generation) abort.abort();
+        const cancelled = await generation;
+        const next = await phi.generate(prompt, { maxTokens: 64 });
+        await phi.close();
+        const error = await phi.tokenize("late").catch(({ code }) => code);
+        return { cancelled, next, error };
+      }, PROMPT);
+      expect(cancelled.stopReason).toBe("cancelled");
+      expect(cancelled.generatedTokens).toBeLessThan(100);
+      expect(next.text).toBe(nodeText);
+      expect(error).toBe("E_CLOSED");
+    });
+
+    it("loads the parts of a model by address, and whatever holds a file", async () => {
+      const fromPage = (url: string, count: number) => {
+        return page.evaluate(
+          async ([url, count]) => {
+            const fetchFile = async (path: string) => {
+              const { pathname } = new URL(path, location.href);
+              return new File([await (await fetch(path)).blob()], pathname.slice(1));
+            };
+            const part = (i: number) => `/random-0000${i + 1}-of-00003.gguf`;
+            const names = Array.from({ length: count }, (_, i) => part(i));
+            const whole = await fetchFile("/random.gguf");
+            const sources = {
+              url: new URL(url, location.href),
+              partUrl: `${part(1)}?token=secret#there`,
+              file: whole,
+              blob: whole.slice(),
+              buffer: await whole.arrayBuffer(),
+              files: await Promise.all(names.map(fetchFile)),
+            };
+            const texts: Record<string, string> = {};
+            for (const [name, source] of Object.entries(sources)) {
+              const phi = await piphi.load(source, { threads: 2 });
+              texts[name] = (await phi.generate("the light is", { maxTokens: 16, ignoreEos: true })).tokens.join();
+              await phi.close();
+            }
+            return texts;
+          },
+          [url, count] as const,
+        );
+      };
+      const { url, ...others } = await fromPage("/random.gguf", 3);
+      expect(url.split(",")).toHaveLength(16);
+      for (const [source, text] of Object.entries(others)) expect(text, source).toBe(url);
+    });
+
+    it("names what cannot be loaded", async () => {
+      const codes: [string, string, RegExp][] = [
+        ["/none.gguf", "E_NOT_FOUND", /404/],
+        ["/locked.gguf", "E_FILE_READ", /403/],
+        ["/page.gguf", "E_NOT_GGUF", /an HTML page/],
+        ["/other.gguf", "E_NOT_GGUF", /a zip archive/],
+        ["/cut.gguf", "E_FILE_TRUNCATED", /incomplete/],
+        ["/broken.gguf", "E_FILE_READ", /could not be downloaded/],
+        ["/lonely-00001-of-00003.gguf", "E_NOT_FOUND", /lonely-00002-of-00003/],
+        ["http://", "E_USAGE", /address/],
+      ];
+      for (const [model, code, message] of codes) {
+        expect(await loadError(model), model).toMatchObject({ name: "PiPhiError", code });
+        const said = await page.evaluate((model) => piphi.load(model).catch((error) => String(error.message)), model);
+        expect(said, model).toMatch(message);
+      }
+      expect(await loadError("/random.gguf", { threads: 1000 })).toMatchObject({ code: "E_USAGE" });
+      expect(await loadError("/random.gguf", { ram: "64K" })).toMatchObject({ code: "E_MEMORY" });
+      expect(await page.evaluate(() => piphi.load(7 as never).catch(({ code }) => code))).toBe("E_USAGE");
+      const missing = await page.evaluate(async (name) => {
+        const file = new File([await (await fetch(name)).blob()], name);
+        return piphi.load([file]).catch(({ code, message }) => ({ code, message }));
+      }, partName(0));
+      expect(missing).toMatchObject({ code: "E_NOT_FOUND" });
+    });
+
+    it("can be interrupted while it loads", async () => {
+      const code = await page.evaluate(() => {
+        const abort = new AbortController();
+        const onProgress = () => abort.abort();
+        return piphi.load("/endless.gguf", { signal: abort.signal, onProgress }).catch(({ code }) => code);
+      });
+      expect(code).toBe("E_CANCELLED");
+    });
+
+    it("leaves no error in the page", () => {
+      expect(pageErrors).toEqual([]);
+    });
+  });
+});
