@@ -78,9 +78,20 @@ function quantizeRow(src: usize, n: usize, dst: usize, step: usize): u32 {
   store<u16>(scales + ((context + position) << 1), quantizeRow(value, headDim, pair, 2));
 }
 
-/** Makes a token's state: the query (rotated and scaled by 1/sqrt(head_dim); i16 for int8 caches) and zeros. */
+/** 0, or NaN if one of headDim f32 is infinite or NaN: neither the cache nor a quantized query can carry that. */
 // @ts-ignore: decorator
-@inline function startState(half: bool, query: usize, state: usize, headDim: usize): void {
+@inline function zeroOrNaN(row: usize, headDim: usize): f32 {
+  let sum = f32x4.splat(0);
+  for (let i: usize = 0; i < headDim << 2; i += 16) sum = f32x4.add(sum, f32x4.mul(v128.load(row + i), f32x4.splat(0)));
+  return sumLanes(sum);
+}
+
+/**
+ * Makes a token's state: the query (rotated and scaled by 1/sqrt(head_dim); i16 for int8 caches) and zeros. The sum of
+ * probabilities starts at `sum`, which is NaN for a token whose output must be NaN.
+ */
+// @ts-ignore: decorator
+@inline function startState(half: bool, query: usize, state: usize, headDim: usize, sum: f32): void {
   const q = state + 16, out = q + (headDim << 2), bytes = headDim << 2;
   const factor = f32x4.splat(<f32>1.0 / sqrt(<f32>headDim));
   let m = f32x4.splat(0);
@@ -91,7 +102,7 @@ function quantizeRow(src: usize, n: usize, dst: usize, step: usize): u32 {
     v128.store(out + i, f32x4.splat(0));
   }
   store<f32>(state, LOWEST);
-  store<f32>(state, 0, 4);
+  store<f32>(state, sum, 4);
   if (half) return;
   const largest = maxLanes(m);
   const inverse = f32x4.splat(largest > 1e-30 ? <f32>32767.0 / largest : 0);
@@ -245,7 +256,8 @@ function quantizeRow(src: usize, n: usize, dst: usize, step: usize): u32 {
     rotate(row, rotary, table, position);
     rotate(row + width, rotary, table, position);
     storeKeyValue(half, row + width, row + (width << 1), load<usize>(caches + (t << 2)) + cacheOffset, context, headDim, position);
-    startState(half, row, scratch + STATES + t * stride, headDim);
+    const sum = zeroOrNaN(row, headDim) + zeroOrNaN(row + width, headDim) + zeroOrNaN(row + (width << 1), headDim);
+    startState(half, row, scratch + STATES + t * stride, headDim, sum);
   }
   const scores = scratch + SCORES;
   for (let first: usize = 0; first <= <usize>last; first += TILE) {

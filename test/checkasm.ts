@@ -19,7 +19,6 @@ import {
   instantiateKernels,
   type Kernels,
   kernelName,
-  type Quantize,
   type References,
 } from "../runtime/compute/kernels.ts";
 import type { Device, KernelBuild } from "../runtime/device.ts";

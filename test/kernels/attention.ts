@@ -61,11 +61,13 @@ export function rotated(row: Float32Array, rotary: number, table: Float32Array, 
   return result;
 }
 
-/** The nearest f16's bits, ties to even, saturating: all 2^15 of them would be slow, so by exponent. */
+const scratch = new DataView(new ArrayBuffer(4));
+
+/** The bits of the f16 nearest to an f32, ties to even, saturating. */
 function halfBitsOf(x: number): number {
   const magnitude = Math.min(Math.abs(x), 65504);
-  let exponent = -14;
-  while (2 ** (exponent + 1) <= magnitude) exponent++;
+  scratch.setFloat32(0, magnitude);
+  const exponent = Math.max(-14, (scratch.getUint32(0) >>> 23) - 127);
   const steps = magnitude / 2 ** (exponent - 10);
   let rounded = Math.floor(steps);
   if (steps - rounded > 0.5 || (steps - rounded === 0.5 && rounded % 2 === 1)) rounded++;

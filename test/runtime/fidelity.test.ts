@@ -4,7 +4,7 @@
  */
 
 import { describe, expect, test } from "vitest";
-import { load, type LoadOptions } from "../../devices/node/index.ts";
+import { type LoadOptions, load } from "../../devices/node/index.ts";
 import { BLOCK_TYPES } from "../../runtime/weights/tiles.ts";
 import { type RandomModelOptions, randomModel } from "../fixtures/random-model.ts";
 import { temporaryFile } from "../fixtures/temporary.ts";

@@ -1,0 +1,131 @@
+/** The installed command as a process: exit codes, streams and signals, with files as bad as users have them. */
+
+import { execFile, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { writeGguf } from "../fixtures/gguf-writer.ts";
+import { randomModel, randomModelParts, writeShards } from "../fixtures/random-model.ts";
+import { temporaryFile, temporaryPath } from "../fixtures/temporary.ts";
+
+const CLI = fileURLToPath(new URL("../../dist/tools/cli.js", import.meta.url));
+
+interface Outcome {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+function piphi(args: string[], env: Record<string, string> = {}): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const options = { env: { ...process.env, ...env }, maxBuffer: 1 << 26 };
+    const child = execFile(process.execPath, [CLI, ...args], options, (_, stdout, stderr) => {
+      resolve({ code: child.exitCode, stdout, stderr });
+    });
+    child.stdin!.end();
+  });
+}
+
+const good = randomModel({ seed: 5, contextLength: 64 });
+
+/** The good model with the bytes of one tensor replaced. */
+function withTensor(name: string, change: (data: Uint8Array) => void): Uint8Array {
+  const parts = randomModelParts({ seed: 5, type: "Q8_0" });
+  change(parts.tensors.find((tensor) => tensor.name === name)!.data);
+  return writeGguf(parts);
+}
+
+describe("bad model files: one line, a code, exit 1", () => {
+  const cases: [string, string, () => string][] = [
+    ["missing", "E_NOT_FOUND", () => temporaryPath("missing.gguf")],
+    ["a folder", "E_FILE_READ", () => temporaryPath(".")],
+    ["empty", "E_NOT_GGUF", () => temporaryFile("empty.gguf", "")],
+    ["a web page", "E_NOT_GGUF", () => temporaryFile("page.gguf", "<!doctype html><title>Sign in</title>")],
+    ["cut in the header", "E_FILE_TRUNCATED", () => temporaryFile("cut1.gguf", good.slice(0, 1000))],
+    ["cut in the weights", "E_FILE_TRUNCATED", () => temporaryFile("cut2.gguf", good.slice(0, good.length - 5000))],
+    ["one shard of two", "E_NOT_FOUND", () => temporaryFile("lone-00001-of-00002.gguf", shard())],
+    [
+      "NaN in the weights",
+      "E_TENSOR_VALUES",
+      () => temporaryFile("nan.gguf", withTensor("blk.1.ffn_up.weight", nanScale)),
+    ],
+    [
+      "NaN in a norm",
+      "E_TENSOR_VALUES",
+      () => temporaryFile("nan2.gguf", withTensor("blk.0.attn_norm.weight", nanFloat)),
+    ],
+    ["NaN in the embedding", "E_NUMERIC", () => temporaryFile("nan3.gguf", withTensor("token_embd.weight", nanScales))],
+  ];
+  const shard = () => writeShards(randomModelParts({ seed: 5 }), 2)[0];
+  const nanScale = (data: Uint8Array) => data.set([0x00, 0x7e], 34 * 7);
+  const nanScales = (data: Uint8Array) => {
+    for (let i = 0; i < data.length; i += 34) data.set([0x00, 0x7e], i);
+  };
+  const nanFloat = (data: Uint8Array) => data.set([0, 0, 0xc0, 0x7f], 4);
+
+  test.each(cases)("%s: %s", async (_, code, file) => {
+    const model = file();
+    const { stdout, ...rest } = await piphi(["run", model, "-p", "hello", "-n", "4", "--json"]);
+    expect(JSON.parse(stdout).error).toMatchObject({ code });
+    expect(rest.code).toBe(1);
+    const human = await piphi(["run", model, "-p", "hello", "-n", "4"]);
+    expect(human).toMatchObject({ code: 1, stdout: "" });
+    expect(human.stderr).not.toMatch(/^\s+at /m);
+  });
+
+  test("a context, memory and prompt that do not fit", async () => {
+    const model = temporaryFile("good.gguf", good);
+    const code = async (...args: string[]) => {
+      const { stdout } = await piphi(["run", model, "--json", ...args]);
+      return JSON.parse(stdout).error.code;
+    };
+    expect(await code("-p", "x", "--ctx", "4096")).toBe("E_CONTEXT");
+    expect(await code("-p", "x", "--ram", "1M")).toBe("E_MEMORY");
+    expect(await code("-p", "word ".repeat(200))).toBe("E_PROMPT_TOO_LONG");
+  });
+});
+
+describe("usage: exit 2", () => {
+  test.each([
+    [["run", "--tempp", "1"], "--temp"],
+    [["rum", "x"], "run"],
+    [["run", "-p", "x", "--temp", "hot"], "temp"],
+    [["run", "-p", "x", "-n"], "-n"],
+  ])("%j", async (args, hint) => {
+    const { code, stdout, stderr } = await piphi(args);
+    expect(code).toBe(2);
+    expect(stdout).toBe("");
+    expect(stderr).toContain(hint);
+  });
+});
+
+describe("streams and signals", () => {
+  const endless = () => temporaryFile("endless.gguf", randomModel({ seed: 9, contextLength: 2048, layers: 8 }));
+
+  test("a reader that leaves early ends the command quietly", async () => {
+    const child = spawn(process.execPath, [CLI, "run", endless(), "-p", "hello", "--raw", "--temp", "2"]);
+    let stderr = "";
+    child.stderr.on("data", (data) => (stderr += data));
+    child.stdout.once("data", () => child.stdout.destroy());
+    const code = await new Promise((resolve) => child.once("close", resolve));
+    expect(code).toBe(0);
+    expect(stderr).toBe("");
+  });
+
+  test("Ctrl-C ends a generation with what there is", async () => {
+    const args = ["run", endless(), "-p", "hello", "--raw", "--stats"];
+    const child = spawn(process.execPath, [CLI, ...args]);
+    let stderr = "";
+    child.stderr.on("data", (data) => (stderr += data));
+    child.stdout.once("data", () => child.kill("SIGINT"));
+    const code = await new Promise((resolve) => child.once("close", resolve));
+    expect(code).toBe(130);
+    expect(stderr).toContain("cancelled");
+  });
+
+  test("the README's first command", async () => {
+    const { code, stdout, stderr } = await piphi(["run", "turn on the kitchen lights"]);
+    expect(stdout).toBe('{"intent":"HassTurnOn","area":"kitchen","domain":"light"}\n');
+    expect(stderr).toBe("");
+    expect(code).toBe(0);
+  });
+});
