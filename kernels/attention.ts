@@ -7,6 +7,7 @@
  *          | K scales: ctx f16 | V scales: ctx f16                 headBytes = ctx * (2 * head_dim + 4)
  *   f16    K: ctx rows of head_dim f16 | V: the same               headBytes = ctx * 4 * head_dim
  *
+ * In the int8 cache, keys and values are transformed by hadamard.ts before they are rounded.
  * One scale a row of a head: head_dim 80 divides into no blocks of 32. V is stored in pairs of positions because
  * i32x4.dot_i16x8_s then sums over positions with dimensions as lanes, straight from the load.
  *
@@ -16,6 +17,7 @@
  */
 
 import { exp4, floatToHalf, halfToFloat, loadHalf4, maxLanes, roundToInt, roundToInt1, sumLanes, sumLanes4 } from "./lanes";
+import { hadamard16 } from "./hadamard";
 import { rotate } from "./rope";
 
 // @ts-ignore: decorator
@@ -71,6 +73,8 @@ function quantizeRow(src: usize, n: usize, dst: usize, step: usize): u32 {
     }
     return;
   }
+  hadamard16(key, headDim);
+  hadamard16(value, headDim);
   const values = cache + context * headDim;
   const scales = values + context * headDim;
   store<u16>(scales + (position << 1), quantizeRow(key, headDim, cache + position * headDim, 1));
@@ -94,6 +98,7 @@ function quantizeRow(src: usize, n: usize, dst: usize, step: usize): u32 {
 @inline function startState(half: bool, query: usize, state: usize, headDim: usize, sum: f32): void {
   const q = state + 16, out = q + (headDim << 2), bytes = headDim << 2;
   const factor = f32x4.splat(<f32>1.0 / sqrt(<f32>headDim));
+  if (!half) hadamard16(query, headDim);
   let m = f32x4.splat(0);
   for (let i: usize = 0; i < bytes; i += 16) {
     const x = f32x4.mul(v128.load(query + i), factor);
@@ -282,12 +287,13 @@ function quantizeRow(src: usize, n: usize, dst: usize, step: usize): u32 {
     for (let i: usize = 0; i < headDim << 2; i += 16) {
       v128.store(o + i, f32x4.mul(v128.load(state + 16 + (headDim << 2) + i), inverse));
     }
+    if (!half) hadamard16(o, headDim);
   }
 }
 
 /**
  * Rotates a head's queries and keys, stores its keys and values, and attends to everything up to each token's position.
- * `qkv` f32 rows, `qkvStride` bytes apart, of queries, keys and values of all heads (queries and keys are overwritten);
+ * `qkv` f32 rows, `qkvStride` bytes apart, of queries, keys and values of all heads (which are overwritten);
  * `positions` i32[tokens]; `caches` usize[tokens]: where the cache of each token's sequence begins; `layer`: the layer's
  * byte offset in it;
  * `table` see rope.ts; `out` f32 rows, `outStride` bytes apart; `scratch` attention_scratch_bytes(tokens, headDim).
@@ -315,13 +321,14 @@ export function attention_reference(half: bool, qkv: usize, qkvStride: usize, to
     rotate(row, rotary, table, position);
     rotate(row + width, rotary, table, position);
     storeKeyValue(half, row + width, row + (width << 1), cache, context, headDim, position);
+    if (!half) hadamard16(row, headDim);
     let sum: f64 = 0, maximum: f64 = -1e300;
     for (let j: usize = 0; j <= position; j++) {
       let score: f64 = 0;
       for (let i: usize = 0; i < headDim; i++) score += <f64>load<f32>(row + (i << 2)) * keyAt(half, cache, context, headDim, j, i);
-      score /= Math.sqrt(<f64>headDim);
-      store<f32>(scratch + (j << 2), <f32>score);
-      maximum = max(maximum, score);
+      const rounded = <f32>(score / Math.sqrt(<f64>headDim));
+      store<f32>(scratch + (j << 2), rounded);
+      maximum = max(maximum, <f64>rounded);
     }
     for (let j: usize = 0; j <= position; j++) {
       const p = Math.exp(<f64>load<f32>(scratch + (j << 2)) - maximum);
@@ -335,6 +342,7 @@ export function attention_reference(half: bool, qkv: usize, qkvStride: usize, to
       }
       store<f32>(out + t * outStride + offset + (i << 2), <f32>(value / sum));
     }
+    if (!half) hadamard16(out + t * outStride + offset, headDim);
   }
 }
 

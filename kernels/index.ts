@@ -1,6 +1,7 @@
 /** All kernels; the names exported here are the WebAssembly ABI that `runtime/compute/kernels.ts` types. */
 export * from "./attention";
 export * from "./gelu";
+export * from "./hadamard";
 export * from "./layernorm";
 export * from "./matmul_f32";
 export * from "./matmul_q4";

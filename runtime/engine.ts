@@ -33,6 +33,9 @@ import { vocabularyOf } from "./weights/vocabulary.ts";
 /** Options that can cross to another thread. */
 export type EngineLoadOptions = Omit<LoadOptions, "onProgress" | "signal">;
 
+/** What remains of the manifest, whose vocabulary and merges are not needed any more. */
+type Description = Pick<Manifest, "name" | "quantization" | "parameters" | "fileBytes">;
+
 export class Engine {
   private readonly sequence: Sequence;
   /** Set where a cancel cannot reach the team through shared memory. */
@@ -40,7 +43,7 @@ export class Engine {
 
   private constructor(
     private readonly device: Device,
-    private readonly manifest: Manifest,
+    private readonly description: Description,
     private readonly tokenizer: Tokenizer,
     private readonly format: PromptFormat,
     private readonly layout: Layout,
@@ -85,7 +88,9 @@ export class Engine {
         chatTemplate: manifest.metadata.optionalString("tokenizer.chat_template"),
       });
       const loadMs = performance.now() - start;
-      return new Engine(device, manifest, tokenizer, format, layout, memory, choice, leader, threads, loadMs);
+      const { name, quantization, parameters, fileBytes } = manifest;
+      const description = { name, quantization, parameters, fileBytes };
+      return new Engine(device, description, tokenizer, format, layout, memory, choice, leader, threads, loadMs);
     } catch (error) {
       for (const thread of threads) thread.terminate();
       throw error;
@@ -100,14 +105,11 @@ export class Engine {
   }
 
   get info(): ModelInfo {
-    const { manifest, layout } = this;
+    const { description, layout } = this;
     return {
-      name: manifest.name,
+      ...description,
       architecture: "phi2",
-      quantization: manifest.quantization,
-      parameters: manifest.parameters,
-      fileBytes: manifest.fileBytes,
-      config: manifest.config,
+      config: layout.config,
       contextLength: layout.contextLength,
       kv: layout.kv,
       kernel: this.choice.name,

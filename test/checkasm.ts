@@ -117,7 +117,8 @@ export class Arena {
 const modules = new Map<Build, WebAssembly.Module>();
 
 const fileOf = (build: Build): URL => new URL(`../dist/kernels/${build}.wasm`, import.meta.url);
-export const bytesOfBuild = (build: Build): Uint8Array => readFileSync(fileOf(build));
+/** Not a Buffer: its `slice` would not copy. */
+export const bytesOfBuild = (build: Build): Uint8Array => new Uint8Array(readFileSync(fileOf(build)));
 
 function moduleOf(build: Build): WebAssembly.Module {
   const module = modules.get(build) ?? new WebAssembly.Module(bytesOfBuild(build) as BufferSource);
@@ -218,9 +219,11 @@ export const FLOAT_FILLS = {
   smallest: () => -3,
   alternating: (_, i) => (i % 2 === 0 ? 3 : -3),
   lanes: (_, i) => ((i * 7) % 32) / 8 - 2,
-  oneHot: (_, i) => (i % 32 === (i >> 5) * 5 % 32 ? 2.5 : 0),
+  oneHot: (_, i) => (i % 32 === ((i >> 5) * 5) % 32 ? 2.5 : 0),
   subnormal: (next) => (next() - 0.5) * 1e-39,
-  tiny: (next) => (next() - 0.5) * 1e-31,
+  small: (next) => (next() - 0.5) * 2e-5,
+  // Around 1e-30, below which the quantizers take blocks for zero.
+  tiny: (next, i) => ((next() - 0.5) * 4e-30) / 2 ** ((i >> 5) % 3),
   huge: (next, i) => (i % 32 === 3 ? 60_000 : next() * 100 - 50),
 } satisfies Record<string, (next: () => number, i: number) => number>;
 export type FloatFill = keyof typeof FLOAT_FILLS;

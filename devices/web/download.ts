@@ -1,13 +1,13 @@
-/** Brings a model from the network into Blobs: its file, or all parts of a split one. */
+/** Brings a model from the network to where workers can read it: its file, or all files of a split one. */
 
 import type { LoadOptions } from "../../runtime/api.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { truncated } from "../../runtime/weights/faults.ts";
 import { notGguf } from "../../runtime/weights/foreign.ts";
-import type { Files } from "./files.ts";
+import { type Files, keep } from "./files.ts";
 
-/** Passed on to the browser's blob store in pieces of this size, so that the page's heap stays small. */
-const SEGMENT_BYTES = 32 << 20;
+/** A file is kept in parts of this size: what comes is copied there once, and no buffer needs to grow. */
+const PART_BYTES = 32 << 20;
 const PROGRESS_MS = 50;
 const PART_NAME = /-\d{5}-of-(\d{5})\.gguf$/;
 
@@ -20,11 +20,11 @@ interface Remote {
 }
 
 /**
- * Downloads `url` and, if its name is that of a split model's part, all the others; the one asked for comes first.
- * Throws E_NOT_FOUND, E_FILE_READ, E_FILE_TRUNCATED, E_NOT_GGUF or E_CANCELLED.
+ * Downloads `url` and, if its name is that of a split model's file, all the others; the one asked for comes first.
+ * Throws E_NOT_FOUND, E_FILE_READ, E_FILE_TRUNCATED, E_NOT_GGUF, E_MEMORY or E_CANCELLED.
  */
 export async function download(url: URL, { onProgress, signal }: DownloadOptions): Promise<Files> {
-  const remotes = partsOf(url);
+  const remotes = remotesOf(url);
   const allBytes = remotes.length > 1 ? await totalSize(remotes, signal) : undefined;
   const files: Files = new Map();
   let loadedBytes = 0;
@@ -33,20 +33,22 @@ export async function download(url: URL, { onProgress, signal }: DownloadOptions
     const response = await request(remote, "GET", signal);
     const fileBytes = contentLength(response);
     const totalBytes = allBytes ?? fileBytes;
-    const blob = await receive(remote.name, response, signal, (bytes) => {
+    const before = loadedBytes;
+    const parts = await receive(remote.name, response, signal, (bytes) => {
       loadedBytes += bytes;
       const now = performance.now();
       if (now - reportedAt < PROGRESS_MS && loadedBytes !== totalBytes) return;
       reportedAt = now;
       onProgress?.({ phase: "download", loadedBytes, totalBytes });
     });
-    if (blob.size < fileBytes) throw truncated(remote.name, blob.size, fileBytes);
-    files.set(remote.name, blob);
+    const received = loadedBytes - before;
+    if (received < fileBytes) throw truncated(remote.name, received, fileBytes);
+    files.set(remote.name, parts);
   }
   return files;
 }
 
-function partsOf(url: URL): Remote[] {
+function remotesOf(url: URL): Remote[] {
   const count = Number(PART_NAME.exec(url.pathname)?.[1] ?? 1);
   const digits = (part: number) => String(part).padStart(5, "0");
   const asked = remoteOf(url);
@@ -100,20 +102,16 @@ async function request({ url, name }: Remote, method: "GET" | "HEAD", signal?: A
   throw new PiPhiError("E_FILE_READ", message, details);
 }
 
+/** The body's parts, as they are kept. */
 async function receive(
   name: string,
   response: Response,
   signal: AbortSignal | undefined,
   onBytes: (bytes: number) => void,
-): Promise<Blob> {
-  const segments: Blob[] = [];
-  let chunks: BlobPart[] = [];
+) {
+  const parts = [];
+  let chunks: Uint8Array[] = [];
   let chunkBytes = 0;
-  const flush = () => {
-    segments.push(new Blob(chunks));
-    chunks = [];
-    chunkBytes = 0;
-  };
   const reader = response.body?.getReader();
   for (let first = true; reader; first = false) {
     const { done, value: chunk } = await reader.read().catch((error) => {
@@ -126,11 +124,15 @@ async function receive(
     }
     chunks.push(chunk);
     chunkBytes += chunk.length;
-    if (chunkBytes >= SEGMENT_BYTES) flush();
+    if (chunkBytes >= PART_BYTES) {
+      parts.push(keep(chunks));
+      chunks = [];
+      chunkBytes = 0;
+    }
     onBytes(chunk.length);
   }
-  flush();
-  return new Blob(segments);
+  parts.push(keep(chunks));
+  return parts;
 }
 
 /** Whether a file can be a GGUF whose first bytes these are. */

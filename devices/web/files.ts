@@ -1,11 +1,13 @@
-/** Model files in a browser: Blobs by name, read synchronously, which only workers may. */
+/** The files of a model in a browser: where they are kept, and how workers read them. */
 
 import type { ByteSource } from "../../runtime/device.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { truncated } from "../../runtime/weights/faults.ts";
 
-/** What is known to the worker under the names that messages, and a split model's parts, use. */
-export type Files = Map<string, Blob>;
+type Part = Blob | ArrayBuffer | SharedArrayBuffer;
+
+/** By the name that messages use and that a split model's files know each other by: the parts of each, in order. */
+export type Files = Map<string, Part[]>;
 
 /** FileReaderSync gives buffers of its own, which are copied on; this bounds them. */
 const CHUNK_BYTES = 4 << 20;
@@ -15,10 +17,38 @@ declare class FileReaderSync {
   readAsArrayBuffer(blob: Blob): ArrayBuffer;
 }
 
-/** Opens one of `files`; throws E_NOT_FOUND. */
-export function openBlob(files: Files, name: string): ByteSource {
-  const blob = files.get(name);
-  if (!blob) {
+/**
+ * A part with these bytes, in memory that all workers share, or that can be moved to one; throws E_MEMORY. Not a Blob:
+ * Chromium refuses to hold more than 500 MiB of them where it has no profile on disk, and to slice them before that.
+ */
+export function keep(chunks: readonly Uint8Array[]): Part {
+  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  try {
+    const buffer = globalThis.crossOriginIsolated ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
+    let at = 0;
+    for (const chunk of chunks) {
+      new Uint8Array(buffer).set(chunk, at);
+      at += chunk.length;
+    }
+    return buffer;
+  } catch {
+    throw new PiPhiError(
+      "E_MEMORY",
+      `The browser has no room for ${Math.ceil(bytes / 2 ** 20)} MiB more of the model. Close other tabs, or use a smaller quantization.`,
+      { needBytes: bytes },
+    );
+  }
+}
+
+/** What moves to another thread instead of being copied. */
+export function transferable(files: Files): ArrayBuffer[] {
+  return [...files.values()].flat().filter((part) => part instanceof ArrayBuffer);
+}
+
+/** Opens one of `files`, in a worker; throws E_NOT_FOUND. */
+export function openFile(files: Files, name: string): ByteSource {
+  const parts = files.get(name);
+  if (!parts) {
     throw new PiPhiError(
       "E_NOT_FOUND",
       `${name} is not among the files that were given. Give all parts of the model.`,
@@ -28,19 +58,39 @@ export function openBlob(files: Files, name: string): ByteSource {
       },
     );
   }
+  const size = parts.reduce((sum, part) => sum + sizeOf(part), 0);
   const read = (offset: number, into: Uint8Array) => {
     const end = offset + into.length;
-    if (end > blob.size) throw truncated(name, blob.size, end);
-    for (let done = 0; done < into.length; done += CHUNK_BYTES) {
-      const from = offset + done;
-      into.set(readChunk(blob.slice(from, Math.min(from + CHUNK_BYTES, end)), name, from), done);
+    if (end > size) throw truncated(name, size, end);
+    let start = 0;
+    for (const part of parts) {
+      const from = Math.max(offset, start);
+      const to = Math.min(end, start + sizeOf(part));
+      if (from < to) readPart(part, from - start, into.subarray(from - offset, to - offset), name);
+      start += sizeOf(part);
     }
   };
-  return { name, size: blob.size, read, close: () => {} };
+  return { name, size, read, close: () => {} };
 }
 
-/** All of `chunk`, which begins at `offset` of the file. Some browsers give less for files beyond 2 GiB. */
-function readChunk(chunk: Blob, name: string, offset: number): Uint8Array {
+function sizeOf(part: Part): number {
+  return part instanceof Blob ? part.size : part.byteLength;
+}
+
+/** Fills all of `into` from `offset` of `part` on. */
+function readPart(part: Part, offset: number, into: Uint8Array, name: string): void {
+  if (!(part instanceof Blob)) {
+    into.set(new Uint8Array(part, offset, into.length));
+    return;
+  }
+  for (let done = 0; done < into.length; done += CHUNK_BYTES) {
+    const from = offset + done;
+    into.set(readChunk(part.slice(from, Math.min(from + CHUNK_BYTES, offset + into.length)), name), done);
+  }
+}
+
+/** All of `chunk`. Some browsers give less for files beyond 2 GiB. */
+function readChunk(chunk: Blob, name: string): Uint8Array {
   let reason: string;
   try {
     const buffer = new FileReaderSync().readAsArrayBuffer(chunk);
@@ -49,9 +99,6 @@ function readChunk(chunk: Blob, name: string, offset: number): Uint8Array {
   } catch (error) {
     reason = error instanceof Error ? error.message : String(error);
   }
-  throw new PiPhiError(
-    "E_FILE_READ",
-    `Reading ${name} failed (${reason}). Load it again; a file that has changed since it was picked must be picked anew.`,
-    { file: name, offset },
-  );
+  const remedy = "Load it again; a file that has changed since it was picked must be picked anew.";
+  throw new PiPhiError("E_FILE_READ", `Reading ${name} failed (${reason}). ${remedy}`, { file: name });
 }

@@ -2,7 +2,7 @@
 
 import { connect, type LoadOptions, type Phi, PiPhiError } from "../../runtime/index.ts";
 import { download } from "./download.ts";
-import type { Files } from "./files.ts";
+import { type Files, keep } from "./files.ts";
 import { startThread } from "./thread.ts";
 
 export * from "../../runtime/index.ts";
@@ -29,12 +29,12 @@ export async function load(model: ModelSource = EMBEDDED_MODEL, options: LoadOpt
 
 async function filesOf(model: ModelSource, options: LoadOptions): Promise<Files> {
   if (typeof model === "string" || model instanceof URL) return download(resolve(model), options);
-  if (model instanceof ArrayBuffer) return new Map([[UNNAMED, new Blob([model])]]);
-  if (model instanceof File) return new Map([[model.name, model]]);
-  if (model instanceof Blob) return new Map([[UNNAMED, model]]);
+  if (model instanceof ArrayBuffer) return new Map([[UNNAMED, [keep([new Uint8Array(model)])]]]);
+  if (model instanceof File) return new Map([[model.name, [model]]]);
+  if (model instanceof Blob) return new Map([[UNNAMED, [model]]]);
   const files: Files = new Map();
   const parts: readonly unknown[] = Array.isArray(model) ? model : [];
-  for (const part of parts) if (part instanceof File) files.set(part.name, part);
+  for (const part of parts) if (part instanceof File) files.set(part.name, [part]);
   if (files.size > 0 && files.size === parts.length) return files;
   throw new PiPhiError(
     "E_USAGE",

@@ -2,7 +2,7 @@
 
 import type { Thread } from "../../runtime/device.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
-import type { Files } from "./files.ts";
+import { type Files, transferable } from "./files.ts";
 
 /** The first message to a worker: what it becomes, and the files it may open. */
 export interface Role {
@@ -16,7 +16,7 @@ const NOT_STARTED =
 /** Starts a worker in a role. `create` calls `new Worker`, where a bundler can see it. */
 export function startThread(create: () => Worker, role: Role): Thread {
   const worker = create();
-  worker.postMessage(role);
+  worker.postMessage(role, transferable(role.files));
   return {
     post: (message) => worker.postMessage(message),
     onMessage: (listener) => worker.addEventListener("message", (event) => listener(event.data)),

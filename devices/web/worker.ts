@@ -6,7 +6,7 @@ import { PiPhiError } from "../../runtime/errors.ts";
 import type { FromEngine, ToEngine } from "../../runtime/protocol.ts";
 import { serveEngine } from "../../runtime/service.ts";
 import { webDevice } from "./device.ts";
-import { type Files, openBlob } from "./files.ts";
+import { type Files, openFile } from "./files.ts";
 import { type Role, startThread } from "./thread.ts";
 
 /** The engine refuses to load with more, but only when the team has been started. */
@@ -20,9 +20,9 @@ addEventListener(
 
 function becomeEngine(files: Files): void {
   const team: Thread[] = [];
-  const device = webDevice((name) => openBlob(files, name), team);
+  const device = webDevice((name) => openFile(files, name), team);
   const post = (message: FromEngine) => {
-    if (message.type === "ready") files.clear(); // so that the browser can drop what was downloaded
+    if (message.type === "ready") files.clear(); // what was downloaded need not stay any longer
     postMessage(message);
   };
   const listener = serveEngine(device, post);
@@ -58,7 +58,7 @@ function startTeam(threads: number, files: Files): Promise<Thread[]> {
 function becomeMember(files: Files): void {
   // A member reads each file once, to load its share, and then blocks for good: nothing here may keep the file.
   const openOnce = (name: string) => {
-    const source = openBlob(files, name);
+    const source = openFile(files, name);
     files.delete(name);
     return source;
   };

@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { checkAll, expectClose, SEEDS, type Subject, subjects } from "../checkasm.ts";
-import { type AttentionCase, attend, attentionCases, checkAttention, checkBatch, ropeTable, rotated } from "./attention.ts";
+import {
+  type AttentionCase,
+  attend,
+  attentionCases,
+  checkAttention,
+  checkBatch,
+  ropeTable,
+  rotated,
+} from "./attention.ts";
 import { random } from "./blocks.ts";
 
 const caches = [
@@ -22,7 +30,15 @@ describe.each(all)("attention, $name", (subject) => {
   });
 
   it.each(caches)("%s: one NaN or infinity in query, key or value makes the token's output NaN", (_, half) => {
-    const kase: AttentionCase = { ...attentionCases(half)[0], headDim: 80, tokens: [[0, 3], [1, 0], [0, 4]] };
+    const kase: AttentionCase = {
+      ...attentionCases(half)[0],
+      headDim: 80,
+      tokens: [
+        [0, 3],
+        [1, 0],
+        [0, 4],
+      ],
+    };
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
       for (const spoiled of [0, 1, 2]) {
         for (const dimension of [0, 20, 79]) {

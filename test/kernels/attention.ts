@@ -3,18 +3,18 @@
  * TypeScript, and must agree bit for bit; its output is compared with plain softmax over the same cache.
  */
 
+import type { Attention } from "../../runtime/compute/kernels.ts";
 import {
   type Arena,
+  type Extent,
   expectClose,
   expectSame,
-  type Extent,
-  floats,
   type FloatFill,
+  floats,
   floatsOf,
   ROUNDOFF,
   type Subject,
 } from "../checkasm.ts";
-import type { Attention } from "../../runtime/compute/kernels.ts";
 import { halfToNumber } from "../reference/dequantize.ts";
 import { EXP_ERROR } from "./pointwise.ts";
 
@@ -45,7 +45,7 @@ const contextOf = ({ tokens }: AttentionCase): number =>
 
 export const ropeTable = (positions: number, rotary: number): Float32Array =>
   Float32Array.from({ length: positions * rotary }, (_, i) => {
-    const angle = Math.floor(i / rotary) * 10000 ** (-2 * ((i % rotary) >> 1) / Math.max(rotary, 1));
+    const angle = Math.floor(i / rotary) * 10000 ** ((-2 * ((i % rotary) >> 1)) / Math.max(rotary, 1));
     return i % 2 === 0 ? Math.cos(angle) : Math.sin(angle);
   });
 
@@ -241,7 +241,10 @@ function outputBound(kase: AttentionCase, cache: HeadCache, query: Float32Array,
   let score = 0;
   for (let j = 0; j <= position; j++) {
     const rows = loadRows(cache, j);
-    keySum = Math.max(keySum, rows.key.reduce((sum, x) => sum + Math.abs(x), 0));
+    keySum = Math.max(
+      keySum,
+      rows.key.reduce((sum, x) => sum + Math.abs(x), 0),
+    );
     score = Math.max(score, Math.abs(rows.key.reduce((sum, x, i) => sum + x * query[i], 0)) / root);
     valueMaximum = Math.max(valueMaximum, rows.valueMaximum);
   }
@@ -261,7 +264,10 @@ export function checkAttention(subject: Subject, kase: AttentionCase, next: () =
   const [expectedCaches] = [arena.run(laid.outputs.caches, () => {})];
   const args = argumentsOf(kase, laid, 0, tokens.length);
   const actual = collect(arena, laid.outputs, () => kernels[half ? "attention_f16" : "attention_int8"](...args));
-  const plain = { ...laid.outputs, scratch: { at: laid.at.scratch, bytes: Math.max(4 * context, laid.outputs.scratch.bytes) } };
+  const plain = {
+    ...laid.outputs,
+    scratch: { at: laid.at.scratch, bytes: Math.max(4 * context, laid.outputs.scratch.bytes) },
+  };
   const expected = collect(arena, plain, () => reference.attention_reference(half, ...args));
   const cacheOf = (sequence: number): HeadCache => {
     return { half, context, headDim, view: new DataView(expectedCaches[sequence].buffer) };
@@ -278,8 +284,16 @@ export function checkAttention(subject: Subject, kase: AttentionCase, next: () =
     storeRow(cacheOf(sequence), part(2), at.value, at.valueScale);
     return { query, key };
   });
-  expectSame(actual.queries, rows.map(({ query }) => new Uint8Array(query.buffer)), "turned query");
-  expectSame(actual.keys, rows.map(({ key }) => new Uint8Array(key.buffer)), "turned key");
+  expectSame(
+    actual.queries,
+    rows.map(({ query }) => new Uint8Array(query.buffer)),
+    "turned query",
+  );
+  expectSame(
+    actual.keys,
+    rows.map(({ key }) => new Uint8Array(key.buffer)),
+    "turned key",
+  );
   expectSame(actual.caches, expectedCaches, "cache of sequence");
   for (const [t, [sequence, position]] of tokens.entries()) {
     const bound = outputBound(kase, cacheOf(sequence), rows[t].query, position);
@@ -330,16 +344,55 @@ export function attentionCases(half: boolean): AttentionCase[] {
   for (const headDim of [16, 64, 80, 96, 128]) {
     for (const rotary of [0, Math.min(32, headDim), headDim]) {
       add(headDim, rotary, [[0, 0]]);
-      add(headDim, rotary, [[1, 33], [1, 34]]);
+      add(headDim, rotary, [
+        [1, 33],
+        [1, 34],
+      ]);
     }
   }
   for (const position of [0, 1, 31, 32, 33, 63, 64, 100]) add(80, 32, [[0, position]]);
-  add(80, 32, Array.from({ length: 40 }, (_, i) => [2, i] as const));
-  add(80, 32, [[0, 100], [1, 0], [2, 31], [1, 1], [2, 32], [2, 33], [0, 101]]);
-  add(64, 32, [[2, 63], [0, 63], [1, 64], [2, 64]]);
-  for (const sharpness of [0.01, 12, 80]) add(80, 32, [[0, 70], [1, 5]], { sharpness });
-  for (const fill of ["zeros", "largest", "alternating", "lanes", "oneHot", "tiny", "spread"] as const) {
-    add(80, 32, [[0, 33], [1, 0], [0, 34]], { fill, sharpness: 1 });
+  add(
+    80,
+    32,
+    Array.from({ length: 40 }, (_, i) => [2, i] as const),
+  );
+  add(80, 32, [
+    [0, 100],
+    [1, 0],
+    [2, 31],
+    [1, 1],
+    [2, 32],
+    [2, 33],
+    [0, 101],
+  ]);
+  add(64, 32, [
+    [2, 63],
+    [0, 63],
+    [1, 64],
+    [2, 64],
+  ]);
+  for (const sharpness of [0.01, 12, 80])
+    add(
+      80,
+      32,
+      [
+        [0, 70],
+        [1, 5],
+      ],
+      { sharpness },
+    );
+  for (const fill of ["zeros", "largest", "alternating", "lanes", "oneHot", "small", "tiny", "spread"] as const) {
+    add(
+      80,
+      32,
+      [
+        [0, 33],
+        [1, 0],
+        [0, 34],
+      ],
+      { fill, sharpness: 1 },
+    );
   }
+  add(80, 32, [[0, 1]], { fill: "huge", sharpness: 12 }); // beyond the largest f16
   return cases;
 }

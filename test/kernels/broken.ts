@@ -30,7 +30,7 @@ class Reader {
     }
   }
 
-  skip(count: number): void {
+  advance(count: number): void {
     for (let i = 0; i < count; i++) this.leb();
   }
 }
@@ -69,8 +69,8 @@ function readModule(bytes: Uint8Array): { exports: Map<string, number>; bodies: 
           name();
           if (bytes[r.at++] === 0) {
             imported++;
-            r.skip(1);
-          } else r.skip(bytes[r.at] & 1 ? 3 : 2); // memory limits; the kernels import no tables or globals
+            r.advance(1);
+          } else r.advance(bytes[r.at] & 1 ? 3 : 2); // memory limits; the kernels import no tables or globals
         }
       }
     }
@@ -98,7 +98,7 @@ function immediates(op: number): [lebs: number, bytes: number] {
 
 function decode(bytes: Uint8Array, [from, to]: [number, number]): Instruction[] {
   const r = new Reader(bytes, from);
-  for (let groups = r.leb(); groups > 0; groups--) r.skip(2); // locals
+  for (let groups = r.leb(); groups > 0; groups--) r.advance(2); // locals
   const instructions: Instruction[] = [];
   while (r.at < to) {
     const prefix = bytes[r.at++];
@@ -108,7 +108,7 @@ function decode(bytes: Uint8Array, [from, to]: [number, number]): Instruction[] 
     const immediatesAt = r.at;
     const [lebs, fixed] = immediates(op);
     const first = lebs > 0 ? r.leb() : 0;
-    r.skip(Math.max(0, lebs - 1));
+    r.advance(Math.max(0, lebs - 1));
     r.at += fixed;
     const callee = op === 0x10 ? { callee: first } : {};
     instructions.push({ op, opAt: prefix === 0xfd ? opAt : opAt - 1, immediatesAt, end: r.at, ...callee });
@@ -120,7 +120,14 @@ const vector = (op: number): number => 0xfd00 + op;
 
 /** What each instruction is replaced by: same operands, same result, another number. */
 const REPLACEMENTS: ReadonlyMap<number, number> = new Map([
-  ...([[0x92, 0x93], [0x93, 0x92], [0x94, 0x92], [0x95, 0x94], [0x96, 0x97], [0x97, 0x96]] as const), // f32 + - * / min max
+  ...([
+    [0x92, 0x93],
+    [0x93, 0x92],
+    [0x94, 0x92],
+    [0x95, 0x94],
+    [0x96, 0x97],
+    [0x97, 0x96],
+  ] as const), // f32 + - * / min max
   ...(
     [
       [0x4e, 0x50], // v128.and -> or
@@ -128,7 +135,7 @@ const REPLACEMENTS: ReadonlyMap<number, number> = new Map([
       [0xae, 0xb1], // i32x4.add -> sub
       [0xb1, 0xae], // i32x4.sub -> add
       [0xba, 0xae], // i32x4.dot_i16x8_s -> add
-      [0x8d, 0x8c], // i16x8.shr_u -> shr_s
+      [0x8d, 0x8b], // i16x8.shr_u -> shl
       [0xac, 0xad], // i32x4.shr_s -> shr_u
       [0xab, 0xad], // i32x4.shl -> shr_u
       [0xe4, 0xe5], // f32x4.add -> sub
@@ -175,13 +182,21 @@ function mutationOf(bytes: Uint8Array, { op, opAt, immediatesAt, end }: Instruct
     return { what: `${op.toString(16)} address`, changes: [[end - 1, (bytes[end - 1] ^ 4) & 0x7f]] };
   }
   if (op === vector(12)) {
-    // The lowest bit of the exponents, if these are floats: half or twice the constant.
-    const changes = [2, 6, 10, 14].map((i) => [immediatesAt + i, bytes[immediatesAt + i] ^ 0x80] as const);
-    return { what: "v128.const", changes };
+    return { what: "v128.const", changes: [0, 4, 8, 12].flatMap((lane) => otherFloat(bytes, immediatesAt + lane)) };
   }
   if (op === vector(13)) return { what: "shuffle", changes: [[immediatesAt, bytes[immediatesAt] ^ 1]] };
-  if (op === 0x43) return { what: "f32.const", changes: [[immediatesAt + 2, bytes[immediatesAt + 2] ^ 0x80]] };
+  if (op === 0x43) return { what: "f32.const", changes: otherFloat(bytes, immediatesAt) };
   return undefined;
+}
+
+/** Half or twice an f32 (the lowest bit of its exponent changes); 1 for 0. */
+function otherFloat(bytes: Uint8Array, at: number): [number, number][] {
+  const one: [number, number][] = [
+    [at + 2, 0x80],
+    [at + 3, 0x3f],
+  ];
+  const isZero = bytes.subarray(at, at + 4).every((byte) => byte === 0);
+  return isZero ? one : [[at + 2, bytes[at + 2] ^ 0x80]];
 }
 
 /** All mutations of an exported function and of the functions it calls. */

@@ -31,10 +31,15 @@ describe.each(all)("matmul, $name", (subject) => {
   });
 
   it.each(KINDS)("%s gives a batch the bits it gives each token alone", (kind) => {
-    checkAll(subject, SEEDS[0], matmulShapes(kind).filter(({ k }) => k <= 320), (_, kase) => {
-      const [together, alone] = [true, false].map((mode) => product(subject, kase, random(7), mode));
-      expectSameFloats(together, alone, "token");
-    });
+    checkAll(
+      subject,
+      SEEDS[0],
+      matmulShapes(kind).filter(({ k }) => k <= 320),
+      (_, kase) => {
+        const [together, alone] = [true, false].map((mode) => product(subject, kase, random(7), mode));
+        expectSameFloats(together, alone, "token");
+      },
+    );
   });
 
   it.each(KINDS)("%s passes NaN and infinity on, for their token only", (kind) => {

@@ -1,16 +1,16 @@
 /** Checks of the matrix kernels and of the activation quantizers in front of them. */
 
+import { matmulOf } from "../../runtime/compute/kernels.ts";
+import { TILE_BYTES, TILE_ROWS, type TileKind } from "../../runtime/weights/tiles.ts";
 import {
+  type Extent,
   expectSame,
   expectSameFloats,
-  type Extent,
   FLOAT_FILL_NAMES,
   type FloatFill,
   floats,
   type Subject,
 } from "../checkasm.ts";
-import { matmulOf } from "../../runtime/compute/kernels.ts";
-import { TILE_BYTES, TILE_ROWS, type TileKind } from "../../runtime/weights/tiles.ts";
 
 /** Bytes of the integers of a tile: nibbles for q4 and q4m. */
 const INTEGERS = {
@@ -176,7 +176,13 @@ export function matmulShapes(kind: TileKind): MatmulCase[] {
       shapes.push({ kind, k, tokens, from, to: from + 1 + (n % 2), accumulate: n % 3 === 0, ...PLAIN, last: n });
     }
   }
-  for (const [k, tokens] of [[2560, 1], [2560, 5], [2560, 8], [10240, 1], [10240, 4]]) {
+  for (const [k, tokens] of [
+    [2560, 1],
+    [2560, 5],
+    [2560, 8],
+    [10240, 1],
+    [10240, 4],
+  ]) {
     shapes.push({ kind, k, tokens, from: 0, to: 1, accumulate: tokens === 5, ...PLAIN, last: tokens });
   }
   return shapes;

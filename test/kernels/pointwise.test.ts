@@ -14,9 +14,10 @@ describe.each(subjects().filter(({ form }) => form === "pairs"))("$name", (subje
   it("layer_norm may write over its input", () => {
     const x = Float32Array.from({ length: 64 }, (_, i) => Math.sin(i));
     const at = arena.lay({ x, weight: x, bias: x, y: 256 }, 0);
-    const norm = (y: number) => arena.run([{ at: y, bytes: 256 }], () => {
-      kernels.layer_norm(at.x, at.weight, at.bias, y, 64, 1e-5);
-    });
+    const norm = (y: number) =>
+      arena.run([{ at: y, bytes: 256 }], () => {
+        kernels.layer_norm(at.x, at.weight, at.bias, y, 64, 1e-5);
+      });
     expect(norm(at.x)).toEqual(norm(at.y));
   });
 
@@ -25,7 +26,9 @@ describe.each(subjects().filter(({ form }) => form === "pairs"))("$name", (subje
     x[21] = value;
     const ones = new Float32Array(64).fill(1);
     const at = arena.lay({ x, weight: ones, bias: ones, y: 256 }, 0);
-    const [y] = arena.run([{ at: at.y, bytes: 256 }], () => kernels.layer_norm(at.x, at.weight, at.bias, at.y, 64, 1e-5));
+    const [y] = arena.run([{ at: at.y, bytes: 256 }], () =>
+      kernels.layer_norm(at.x, at.weight, at.bias, at.y, 64, 1e-5),
+    );
     expect([...floatsOf(y)].every(Number.isNaN)).toBe(true);
   });
 

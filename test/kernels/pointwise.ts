@@ -2,8 +2,8 @@
 
 import {
   expectClose,
-  type FloatFill,
   FLOAT_FILL_NAMES,
+  type FloatFill,
   floats,
   floatsOf,
   ROUNDOFF,

@@ -9,7 +9,7 @@ import torch
 
 from data import read_rows
 from model import complete
-from tokenizer import END, load, prompt
+from tokenizer import END, prompt
 
 
 def answers(model, tokenizer, texts: list) -> list:
