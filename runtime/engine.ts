@@ -28,7 +28,7 @@ import { logSoftmaxTop } from "./text/sampler.ts";
 import { createTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 import { loadVectors, planLoad } from "./weights/load.ts";
 import { type Manifest, readManifest } from "./weights/manifest.ts";
-import { vocabularyOf } from "./weights/vocabulary.ts";
+import { promptMetadata, vocabularyOf } from "./weights/vocabulary.ts";
 
 /** Options that can cross to another thread. */
 export type EngineLoadOptions = Omit<LoadOptions, "onProgress" | "signal">;
@@ -83,10 +83,7 @@ export class Engine {
       const leader = new Member(device, member(0));
       loadVectors(manifest, layout, memory.buffer);
       leader.load((loadedBytes) => onProgress({ phase: "weights", loadedBytes, totalBytes: loadPlan.totalBytes }));
-      const format = promptFormat(tokenizer, {
-        name: manifest.name,
-        chatTemplate: manifest.metadata.optionalString("tokenizer.chat_template"),
-      });
+      const format = promptFormat(tokenizer, promptMetadata(manifest.metadata));
       const loadMs = performance.now() - start;
       const { name, quantization, parameters, fileBytes } = manifest;
       const description = { name, quantization, parameters, fileBytes };
@@ -194,7 +191,7 @@ export class Engine {
   }
 
   private idsOf(input: string | readonly number[]): number[] {
-    if (typeof input === "string") return this.tokenizer.encode(input);
+    if (typeof input === "string") return encodeParts(this.tokenizer, [{ text: input, control: false }]);
     this.checkIds(input);
     return [...input];
   }

@@ -32,6 +32,8 @@ export interface TestedKernels extends Kernels, References {
   matmul_f32_reference: References["matmul_q8_reference"];
   layer_norm_reference: Kernels["layer_norm"];
   gelu_reference: Kernels["gelu"];
+  hadamard16(x: number, n: number): void;
+  hadamard16_reference(x: number, n: number, y: number): void;
   attention_reference(half: boolean, ...rest: Parameters<Attention>): void;
   attention_scratch_bytes(tokens: number, headDim: number): number;
   attention_cache_bytes(half: boolean, context: number, headDim: number): number;

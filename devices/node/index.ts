@@ -9,7 +9,7 @@ import { EMBEDDED_MODEL, openFile } from "./files.ts";
 export * from "../../runtime/index.ts";
 export { type Check, type Diagnosis, diagnose } from "./diagnose.ts";
 export { EMBEDDED_MODEL } from "./files.ts";
-export { type Inspection, inspect } from "./inspect.ts";
+export { type Inspection, inspect, tokenize } from "./inspect.ts";
 
 /**
  * Loads a model on an engine thread of its own.

@@ -1,10 +1,10 @@
 /** What a model file holds, from its header alone. */
 
-import type { Phi2Config } from "../../runtime/index.ts";
+import type { Phi2Config, Tokenization } from "../../runtime/index.ts";
 import { promptFormat } from "../../runtime/text/prompt.ts";
 import { createTokenizer } from "../../runtime/text/tokenizer.ts";
 import { readManifest } from "../../runtime/weights/manifest.ts";
-import { vocabularyOf } from "../../runtime/weights/vocabulary.ts";
+import { promptMetadata, vocabularyOf } from "../../runtime/weights/vocabulary.ts";
 import { EMBEDDED_MODEL, openFile } from "./files.ts";
 
 export interface Inspection {
@@ -21,13 +21,24 @@ export interface Inspection {
   shards: number;
 }
 
+/** Tokenizes with a model's vocabulary, without loading its weights. */
+export async function tokenize(text: string, model: string = EMBEDDED_MODEL): Promise<Tokenization> {
+  const manifest = readManifest(openFile, model);
+  try {
+    const tokenizer = createTokenizer(vocabularyOf(manifest.metadata));
+    const ids = tokenizer.encode(text);
+    return { ids, pieces: tokenizer.pieces(ids) };
+  } finally {
+    manifest.close();
+  }
+}
+
 /** Reads and checks a model's header; throws what loading would throw for it. */
 export async function inspect(model: string = EMBEDDED_MODEL): Promise<Inspection> {
   const manifest = readManifest(openFile, model);
   try {
     const vocabulary = vocabularyOf(manifest.metadata);
     const tokenizer = createTokenizer(vocabulary);
-    const chatTemplate = manifest.metadata.optionalString("tokenizer.chat_template");
     return {
       name: manifest.name,
       path: model,
@@ -40,7 +51,7 @@ export async function inspect(model: string = EMBEDDED_MODEL): Promise<Inspectio
         return { name, type: type.name, shape: n > 1 ? [k, n] : [k], bytes };
       }),
       vocabulary: { size: tokenizer.vocabSize, merges: vocabulary.merges.length, eos: [...tokenizer.eosIds][0] },
-      promptFormat: promptFormat(tokenizer, { name: manifest.name, chatTemplate }).name,
+      promptFormat: promptFormat(tokenizer, promptMetadata(manifest.metadata)).name,
       shards: manifest.sources.length,
     };
   } finally {

@@ -19,7 +19,7 @@ declare class FileReaderSync {
 
 /**
  * A part with these bytes, in memory that all workers share, or that can be moved to one; throws E_MEMORY. Not a Blob:
- * Chromium refuses to hold more than 500 MiB of them where it has no profile on disk, and to slice them before that.
+ * Chromium holds at most 500 MiB of them where it has no profile on disk, and when they are full cannot slice them.
  */
 export function keep(chunks: readonly Uint8Array[]): Part {
   const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
@@ -43,6 +43,12 @@ export function keep(chunks: readonly Uint8Array[]): Part {
 /** What moves to another thread instead of being copied. */
 export function transferable(files: Files): ArrayBuffer[] {
   return [...files.values()].flat().filter((part) => part instanceof ArrayBuffer);
+}
+
+/** Forgets `files` and, where the engine can (Chrome 114, Firefox 122, Safari 17.4), frees their memory at once. */
+export function release(files: Files): void {
+  for (const buffer of transferable(files)) (buffer as { transfer?(bytes: number): ArrayBuffer }).transfer?.(0);
+  files.clear();
 }
 
 /** Opens one of `files`, in a worker; throws E_NOT_FOUND. */

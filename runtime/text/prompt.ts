@@ -28,17 +28,28 @@ export interface PromptFormat {
   chat(messages: readonly ChatMessage[]): PromptParts;
 }
 
-/** What a file says about itself: `general.name` and `tokenizer.chat_template`. */
+/** What a file says about itself. */
 export interface ModelMetadata {
-  name?: string;
+  /** `tokenizer.chat_template` */
   chatTemplate?: string;
+  /** `piphi.chat.turns`: how many of the user's last messages the model was made to see; undefined = all. */
+  turns?: number;
 }
 
 /** ChatML where the vocabulary has its control tokens and the file's own template, if any, uses them. */
 export function promptFormat(tokenizer: Pick<Tokenizer, "controlId">, metadata: ModelMetadata = {}): PromptFormat {
   const hasTokens = tokenizer.controlId(START) !== undefined && tokenizer.controlId(END) !== undefined;
   const usesTokens = metadata.chatTemplate?.includes(START) ?? true;
-  return hasTokens && usesTokens ? chatml : instruct;
+  const format = hasTokens && usesTokens ? chatml : instruct;
+  const { turns } = metadata;
+  if (turns === undefined) return format;
+  return { ...format, chat: (messages) => format.chat(lastTurns(messages, turns)) };
+}
+
+/** The conversation from the `turns`-th last message of the user on. */
+function lastTurns(messages: readonly ChatMessage[], turns: number): readonly ChatMessage[] {
+  const asked = [...messages.keys()].filter((index) => messages[index].role === "user");
+  return messages.slice(asked.at(-turns) ?? 0);
 }
 
 /** The ids of a prompt, led by the begin-of-text token where the model wants one. */

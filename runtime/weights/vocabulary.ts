@@ -1,9 +1,11 @@
-/** The tokenizer's data as a GGUF file states it under `tokenizer.ggml.*`. */
+/** What a GGUF file states about text: its vocabulary and its prompts. */
 
 import { PiPhiError } from "../errors.ts";
+import type { ModelMetadata } from "../text/prompt.ts";
 import type { VocabularySource } from "../text/tokenizer.ts";
 import type { Metadata } from "./gguf.ts";
 
+/** From `tokenizer.ggml.*`; throws E_VOCABULARY where it is missing. */
 export function vocabularyOf(metadata: Metadata): VocabularySource {
   const key = (name: string) => `tokenizer.ggml.${name}`;
   for (const name of ["model", "tokens", "merges"]) {
@@ -24,5 +26,13 @@ export function vocabularyOf(metadata: Metadata): VocabularySource {
     eosId: metadata.optionalNumber(key("eos_token_id")),
     eotId: metadata.optionalNumber(key("eot_token_id")),
     addBos: metadata.optionalBoolean(key("add_bos_token")),
+  };
+}
+
+/** What decides how a conversation is written down. */
+export function promptMetadata(metadata: Metadata): ModelMetadata {
+  return {
+    chatTemplate: metadata.optionalString("tokenizer.chat_template"),
+    turns: metadata.optionalInteger("piphi.chat.turns"),
   };
 }

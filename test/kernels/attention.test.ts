@@ -6,6 +6,7 @@ import {
   attentionCases,
   checkAttention,
   checkBatch,
+  checkSpoiled,
   ropeTable,
   rotated,
 } from "./attention.ts";
@@ -30,26 +31,7 @@ describe.each(all)("attention, $name", (subject) => {
   });
 
   it.each(caches)("%s: one NaN or infinity in query, key or value makes the token's output NaN", (_, half) => {
-    const kase: AttentionCase = {
-      ...attentionCases(half)[0],
-      headDim: 80,
-      tokens: [
-        [0, 3],
-        [1, 0],
-        [0, 4],
-      ],
-    };
-    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
-      for (const spoiled of [0, 1, 2]) {
-        for (const dimension of [0, 20, 79]) {
-          const out = attend(subject, kase, random(dimension + 1), (row, t, part) => {
-            if (t === 1 && part === spoiled) row[dimension] = value;
-          });
-          const finite = out.map((row) => row.filter(Number.isFinite).length);
-          expect(finite, `${value} in part ${spoiled}, dimension ${dimension}`).toEqual([80, 0, 80]);
-        }
-      }
-    }
+    expect(() => checkSpoiled(subject, half)).not.toThrow();
   });
 });
 
@@ -76,7 +58,7 @@ it.each(caches)("%s: both builds give the same bits", (_, half) => {
   const [first, ...others] = all;
   for (const subject of others) {
     checkAll(subject, SEEDS[0], casesFor(subject, half), (_subject, kase) => {
-      const run = (each: Subject) => attend(each, kase, random(3), () => {});
+      const run = (each: Subject) => attend(each, kase, random(3));
       expect(run(subject)).toEqual(run(first));
     });
   }

@@ -4,11 +4,11 @@ import { describe, expect, it } from "vitest";
 import type { DotForm } from "../../runtime/compute/kernels.ts";
 import type { KernelBuild } from "../../runtime/device.ts";
 import { bytesOfBuild, checkAll, type Subject, subjectOf } from "../checkasm.ts";
-import { attentionCases, checkAttention } from "./attention.ts";
+import { attentionCases, checkAttention, checkSpoiled } from "./attention.ts";
 import { random } from "./blocks.ts";
 import { mutate, mutationsOf } from "./broken.ts";
 import { checkMatmul, checkQuantize, matmulFills, matmulShapes, quantizeCases } from "./matmul.ts";
-import { checkGelu, checkLayerNorm, geluCases, layerNormCases } from "./pointwise.ts";
+import { checkGelu, checkHadamard, checkLayerNorm, geluCases, hadamardCases, layerNormCases } from "./pointwise.ts";
 
 const SEED = 1;
 const MUTANTS = 20;
@@ -32,6 +32,7 @@ const matmul = (kind: "q4" | "q4m" | "q8" | "f32") => (subject: Subject) => {
 const quantize = (to: "q4" | "q8") => (subject: Subject) => checkAll(subject, SEED, quantizeCases(to), checkQuantize);
 const attention = (half: boolean) => (subject: Subject) => {
   checkAll(subject, SEED, attentionCases(half), checkAttention);
+  checkSpoiled(subject, half);
 };
 
 const targets: Target[] = [
@@ -52,6 +53,7 @@ const targets: Target[] = [
     check: (s) => checkAll(s, SEED, layerNormCases(), checkLayerNorm),
   },
   { name: "gelu", build: "simd", form: "pairs", check: (s) => checkAll(s, SEED, geluCases(), checkGelu) },
+  { name: "hadamard16", build: "simd", form: "pairs", check: (s) => checkAll(s, SEED, hadamardCases(), checkHadamard) },
   { name: "attention_int8", build: "simd", form: "pairs", check: attention(false) },
   { name: "attention_f16", build: "simd", form: "pairs", check: attention(true) },
 ];

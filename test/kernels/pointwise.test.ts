@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { checkAll, expectClose, floatsOf, SEEDS, subjects } from "../checkasm.ts";
-import { checkGelu, checkLayerNorm, geluBound, geluCases, layerNormCases } from "./pointwise.ts";
+import {
+  checkGelu,
+  checkHadamard,
+  checkLayerNorm,
+  geluBound,
+  geluCases,
+  hadamardCases,
+  layerNormCases,
+} from "./pointwise.ts";
 
 const UNUSUAL = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
 
@@ -30,6 +38,10 @@ describe.each(subjects().filter(({ form }) => form === "pairs"))("$name", (subje
       kernels.layer_norm(at.x, at.weight, at.bias, at.y, 64, 1e-5),
     );
     expect([...floatsOf(y)].every(Number.isNaN)).toBe(true);
+  });
+
+  it("hadamard16 stays within its rounding of the f64 reference", () => {
+    for (const seed of SEEDS) checkAll(subject, seed, hadamardCases(), checkHadamard);
   });
 
   it("gelu stays within its rounding of the f64 reference", () => {

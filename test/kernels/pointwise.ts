@@ -1,4 +1,4 @@
-/** Checks of layer_norm and gelu. The references add in f64; the tolerances are derived where they are stated. */
+/** Checks of layer_norm, gelu and hadamard16. The references add in f64; the tolerances are derived where they are stated. */
 
 import {
   expectClose,
@@ -90,4 +90,19 @@ export function checkGelu({ arena, kernels, reference }: Subject, kase: Pointwis
   const [expected] = arena.run(row, () => reference.gelu_reference(at.x, n));
   const y = floatsOf(expected);
   expectClose(floatsOf(actual), y, geluBound(x, y), "number");
+}
+
+export function hadamardCases(): PointwiseCase[] {
+  return FLOAT_FILL_NAMES.flatMap((fill, last) => [16, 80].map((n) => ({ n, fill, offset: 0, last })));
+}
+
+/** Tolerance: four additions one after another of what is at most the sum of 16 magnitudes, over 4. */
+export function checkHadamard({ arena, kernels, reference }: Subject, kase: PointwiseCase, next: () => number): void {
+  const { n, fill, last } = kase;
+  const x = floats(n, fill, next);
+  const at = arena.lay({ x, y: 4 * n }, last);
+  const [actual] = arena.run([{ at: at.x, bytes: 4 * n }], () => kernels.hadamard16(at.x, n));
+  const [expected] = arena.run([{ at: at.y, bytes: 4 * n }], () => reference.hadamard16_reference(at.x, n, at.y));
+  const sums = x.map((_, i) => x.subarray(i & ~15, (i | 15) + 1).reduce((sum, v) => sum + Math.abs(v), 0));
+  expectClose(floatsOf(actual), floatsOf(expected), (i) => (5 * ROUNDOFF * sums[i]) / 4 + 2 ** -148, "number");
 }

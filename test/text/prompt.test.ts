@@ -105,3 +105,28 @@ describe.each([promptFormat(phi2), promptFormat(finetune)])("$name, with bad inp
     expect(() => format.chat(messages)).toThrow(expect.objectContaining({ code: "E_USAGE" }));
   });
 });
+
+describe("a model made for a number of turns", () => {
+  const conversation = [
+    { role: "system", content: "be brief" },
+    { role: "user", content: "first" },
+    { role: "assistant", content: "one" },
+    { role: "user", content: "second" },
+  ] as const;
+  const textOf = (turns?: number) => {
+    const { chat } = promptFormat({ controlId: () => undefined }, { turns });
+    return chat(conversation)
+      .map(({ text }) => text)
+      .join("");
+  };
+
+  it("sees the last ones only", () => {
+    expect(textOf(1)).toBe("Instruct: second\nOutput:");
+    expect(textOf(2)).toBe("Instruct: first\nOutput: one\nInstruct: second\nOutput:");
+  });
+
+  it("sees all where there are fewer, or where the file does not say", () => {
+    expect(textOf(3)).toBe(textOf());
+    expect(textOf()).toMatch(/^be brief\n/);
+  });
+});

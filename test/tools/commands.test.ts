@@ -38,11 +38,11 @@ test("show --json is the inspection", async () => {
 test("tokenize", async () => {
   const { stdout, call } = await piphi(["tokenize", 'a"\n\u007f']);
   expect(stdout).toBe('0\t"a"\n1\t"\\""\n2\t"\\n"\n3\t"\\u007f"\n');
-  expect(call("load")?.input).toBeUndefined();
+  expect(call("tokenize")?.options.model).toBeUndefined();
   const json = await piphi(["tokenize", "a.gguf", "hi", "--json"]);
   expect(JSON.parse(json.stdout)).toEqual({ ids: [0, 1], pieces: ["h", "i"] });
-  expect(json.call("load")?.input).toBe("a.gguf");
-  expect((await piphi(["tokenize", "--model", "phi-2", "hi"])).call("load")?.input).toBe("phi-2");
+  expect(json.call("tokenize")?.options.model).toBe("a.gguf");
+  expect((await piphi(["tokenize", "--model", "phi-2", "hi"])).call("tokenize")?.options.model).toBe("phi-2");
 });
 
 test("tokenize keeps the last line break of standard input", async () => {

@@ -133,10 +133,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
       ];
       return { ids, positions: ids.map((id) => ({ id, top: top.slice(0, options.top) })) };
     },
-    async tokenize(text) {
-      calls.push({ method: "tokenize", input: text, options: {} });
-      return { ids: [...text].map((_, i) => i), pieces: [...text] };
-    },
+    tokenize: async (text) => ({ ids: [...text].map((_, i) => i), pieces: [...text] }),
     detokenize: async (ids) => ids.map((id) => (id === 5 ? "\n" : ` t${id}`)).join(""),
     memory: async () => MEMORY,
     async close() {
@@ -151,6 +148,10 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
       await script.duringLoad?.(options);
       if (script.loadError) throw script.loadError;
       return phi;
+    },
+    async tokenize(text, model) {
+      calls.push({ method: "tokenize", input: text, options: { model } });
+      return { ids: [...text].map((_, i) => i), pieces: [...text] };
     },
     async inspect(path = "/models/home.gguf") {
       calls.push({ method: "inspect", input: path, options: {} });

@@ -15,20 +15,19 @@ const PAGE = `<!doctype html><title>piphi</title>
 /** What a page needs to be cross-origin isolated, and so to share memory with workers. */
 const ISOLATION = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
 
+/** The library without its worker beside it. */
+export const LONELY = "/lonely/index.js";
+
 export interface TestServer {
   /** Without a slash at the end. */
   origin: string;
-  /** Paths that were asked for, with the method. */
-  log: string[];
   close(): void;
 }
 
 /** @param models by path; besides them, /page.gguf is HTML, /broken.gguf breaks off, /endless.gguf never ends */
 export async function startServer(isolated: boolean, models: ReadonlyMap<string, Uint8Array>): Promise<TestServer> {
-  const log: string[] = [];
   const server = http.createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://localhost");
-    log.push(`${request.method} ${pathname}`);
     if (isolated) for (const [name, value] of Object.entries(ISOLATION)) response.setHeader(name, value);
     const model = models.get(pathname);
     if (model) response.writeHead(200, { "Content-Length": model.length }).end(model);
@@ -36,6 +35,7 @@ export async function startServer(isolated: boolean, models: ReadonlyMap<string,
     else if (pathname === "/broken.gguf") sendSome(response, () => response.destroy());
     else if (pathname === "/endless.gguf") sendSome(response, () => {});
     else if (pathname === "/locked.gguf") response.writeHead(403).end();
+    else if (pathname === LONELY) await sendFile(response, "devices/web/index.js");
     else if (pathname.startsWith("/dist/")) await sendFile(response, pathname.slice("/dist/".length));
     else response.writeHead(404).end();
   });
@@ -44,7 +44,7 @@ export async function startServer(isolated: boolean, models: ReadonlyMap<string,
     server.closeAllConnections();
     server.close();
   };
-  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, log, close };
+  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close };
 }
 
 /** The first 64 KiB of what is announced as a megabyte. */

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeGguf } from "../fixtures/gguf-writer.ts";
 import { randomModelParts, writeShards } from "../fixtures/random-model.ts";
 import { findChromium, launch } from "./browser.ts";
-import { startServer, type TestServer } from "./server.ts";
+import { LONELY, startServer, type TestServer } from "./server.ts";
 
 type Node = typeof import("../../devices/node/index.ts");
 /** Within the page. */
@@ -171,6 +171,14 @@ describe.skipIf(!executable)("piphi/web", () => {
         return piphi.load([file]).catch(({ code, message }) => ({ code, message }));
       }, partName(0));
       expect(missing).toMatchObject({ code: "E_NOT_FOUND" });
+    });
+
+    it("says so if its worker cannot start", async () => {
+      const error = await page.evaluate(async (url) => {
+        const { load } = (await new Function("url", "return import(url)")(url)) as typeof piphi;
+        return load("/random.gguf").catch(({ code, message }) => ({ code, message }));
+      }, LONELY);
+      expect(error).toMatchObject({ code: "E_ENGINE", message: expect.stringMatching(/worker\.js beside index\.js/) });
     });
 
     it("can be interrupted while it loads", async () => {

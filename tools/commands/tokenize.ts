@@ -1,6 +1,5 @@
 import { JSON_FLAG, MODEL_FLAG } from "../flags.ts";
 import { readText, splitModel } from "../input.ts";
-import { withModel } from "../model.ts";
 import { defineCommand } from "../options.ts";
 import { printable, writeJson } from "../output.ts";
 
@@ -17,14 +16,9 @@ export const tokenize = defineCommand({
   async run(values, words, context) {
     const split = splitModel(values.model, words);
     const text = await readText(split, undefined, context);
-    await withModel(context, split.model, { threads: 1 }, async (phi) => {
-      const tokens = await phi.tokenize(text);
-      if (values.json) {
-        writeJson(context.stdout, tokens);
-        return;
-      }
-      const lines = tokens.ids.map((id, i) => `${id}\t${printable(JSON.stringify(tokens.pieces[i]))}\n`);
-      context.stdout.write(lines.join(""));
-    });
+    const api = await context.api();
+    const { ids, pieces } = await api.tokenize(text, split.model);
+    if (values.json) writeJson(context.stdout, { ids, pieces });
+    else context.stdout.write(ids.map((id, i) => `${id}\t${printable(JSON.stringify(pieces[i]))}\n`).join(""));
   },
 });

@@ -35,6 +35,7 @@ def write_metadata(writer, c: Config):
     writer.add_rope_freq_base(c.base)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    writer.add_uint32("piphi.chat.turns", 1)  # it was never shown an earlier turn
 
 
 def write_tokenizer(writer, tokenizer):
