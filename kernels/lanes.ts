@@ -153,10 +153,19 @@ const CONSTANTS: usize = memory.data<u32>(
   return v128.bitselect(f32x4.mul(p, power), x, f32x4.eq(x, x));
 }
 
-/** Stores the sums of four rows with their bias, added to what is there already if `accumulate`. */
+/** Stores the sums of 16 rows with their bias, added to what is there already if `accumulate`. */
 // @ts-ignore: decorator
-@inline export function storeRows(out: usize, bias: usize, total: v128, accumulate: bool): void {
-  let sum = f32x4.add(total, v128.load(bias));
-  if (accumulate) sum = f32x4.add(sum, v128.load(out));
-  v128.store(out, sum);
+@inline export function storeRows(out: usize, bias: usize, t0: v128, t1: v128, t2: v128, t3: v128, accumulate: bool): void {
+  let s0 = f32x4.add(t0, v128.load(bias)), s1 = f32x4.add(t1, v128.load(bias, 16));
+  let s2 = f32x4.add(t2, v128.load(bias, 32)), s3 = f32x4.add(t3, v128.load(bias, 48));
+  if (accumulate) {
+    s0 = f32x4.add(s0, v128.load(out));
+    s1 = f32x4.add(s1, v128.load(out, 16));
+    s2 = f32x4.add(s2, v128.load(out, 32));
+    s3 = f32x4.add(s3, v128.load(out, 48));
+  }
+  v128.store(out, s0);
+  v128.store(out, s1, 16);
+  v128.store(out, s2, 32);
+  v128.store(out, s3, 48);
 }

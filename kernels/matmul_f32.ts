@@ -22,10 +22,7 @@ export function matmul_f32(w: usize, a: usize, tokens: usize, k: usize, from: us
         p += 64;
       }
       const o = out + t * outStride + (r << 6);
-      storeRows(o, c, t0, accumulate);
-      storeRows(o + 16, c + 16, t1, accumulate);
-      storeRows(o + 32, c + 32, t2, accumulate);
-      storeRows(o + 48, c + 48, t3, accumulate);
+      storeRows(o, c, t0, t1, t2, t3, accumulate);
     }
   }
 }

@@ -43,23 +43,25 @@ type Sdot = i32;
 
 // @ts-ignore: decorator
 @inline function dotStep<A>(accumulator: v128, a: v128, nibbles: v128): v128 {
-  if (isInteger<A>() && sizeof<A>() == 2) return i16x8.add(accumulator, v128.relaxed_dot<i16>(a, nibbles));
+  if (!RELAXED) return i32x4.add(accumulator, i32x4.dot_i16x8_s(nibbles, a));
+  if (sizeof<A>() == 2) return i16x8.add(accumulator, v128.relaxed_dot<i16>(a, nibbles));
   return v128.relaxed_dot_add<i32>(a, nibbles, accumulator);
 }
 
 /** The i32 sums of a block from its accumulator. */
 // @ts-ignore: decorator
 @inline function widen<A>(accumulator: v128, ones: v128): v128 {
-  if (sizeof<A>() == 2) return i32x4.dot_i16x8_s(accumulator, ones);
+  if (RELAXED && sizeof<A>() == 2) return i32x4.dot_i16x8_s(accumulator, ones);
   return accumulator;
 }
 
 /** Adds a block's four rows to their f32 sum. `as112` is the activation scale times 2^112. */
 // @ts-ignore: decorator
-@inline function addBlock<M>(total: v128, dots: v128, offset: v128, scales: usize, halfMask: v128, as112: v128, sum112: v128): v128 {
+@inline function addBlock<M>(total: v128, dots: v128, offset: v128, scales: usize, halfMask: v128, as112: v128, sum: v128): v128 {
   if (isFloat<M>()) {
     const scaled = f32x4.mul(f32x4.convert_i32x4_s(dots), f32x4.mul(halfBits(scales, halfMask), as112));
-    return f32x4.add(total, f32x4.add(scaled, f32x4.mul(halfBits(scales + (MINS - SCALES), halfMask), sum112)));
+    const mins = f32x4.mul(halfBits(scales + (MINS - SCALES), halfMask), as112);
+    return f32x4.add(total, f32x4.add(scaled, f32x4.mul(mins, sum)));
   }
   const centered = f32x4.convert_i32x4_s(i32x4.add(dots, offset));
   return f32x4.add(total, f32x4.mul(centered, f32x4.mul(halfBits(scales, halfMask), as112)));
@@ -72,8 +74,8 @@ type Sdot = i32;
 }
 
 // @ts-ignore: decorator
-@inline function sum112Of<M>(sums: usize, as112: f32): v128 {
-  if (isFloat<M>()) return f32x4.splat(<f32>load<i32>(sums) * as112);
+@inline function sumOf<M>(sums: usize): v128 {
+  if (isFloat<M>()) return f32x4.splat(<f32>load<i32>(sums));
   return f32x4.splat(0);
 }
 
@@ -95,147 +97,124 @@ type Sdot = i32;
       s3 = dotStep<A>(s3, x, v128.and(i16x8.shr_u(q, 4), mask));
       w += 32;
     }
-    const as112 = load<f32>(scales + b) * HALF_TO_FLOAT;
-    const sums = scales + (k >> 3) + b;
-    const scale = f32x4.splat(as112);
-    const sum112 = sum112Of<M>(sums, as112);
+      const sums = scales + (k >> 3) + b;
+    const scale = f32x4.splat(load<f32>(scales + b) * HALF_TO_FLOAT);
+    const sum = sumOf<M>(sums);
     const offset = offsetOf<M>(sums);
-    t0 = addBlock<M>(t0, widen<A>(s0, ones), offset, w, halfMask, scale, sum112);
-    t1 = addBlock<M>(t1, widen<A>(s1, ones), offset, w + 8, halfMask, scale, sum112);
-    t2 = addBlock<M>(t2, widen<A>(s2, ones), offset, w + 16, halfMask, scale, sum112);
-    t3 = addBlock<M>(t3, widen<A>(s3, ones), offset, w + 24, halfMask, scale, sum112);
+    t0 = addBlock<M>(t0, widen<A>(s0, ones), offset, w, halfMask, scale, sum);
+    t1 = addBlock<M>(t1, widen<A>(s1, ones), offset, w + 8, halfMask, scale, sum);
+    t2 = addBlock<M>(t2, widen<A>(s2, ones), offset, w + 16, halfMask, scale, sum);
+    t3 = addBlock<M>(t3, widen<A>(s3, ones), offset, w + 24, halfMask, scale, sum);
     w += tileBytes<M>() - SCALES;
   }
-  storeRows(out, bias, t0, accumulate);
-  storeRows(out + 16, bias + 16, t1, accumulate);
-  storeRows(out + 32, bias + 32, t2, accumulate);
-  storeRows(out + 48, bias + 48, t3, accumulate);
+  storeRows(out, bias, t0, t1, t2, t3, accumulate);
 }
 
 /**
- * One token, the 8 rows of A (half = 0: rows 0-3, 8-11) or of B (half = 1: rows 4-7, 12-15), simd build.
- * Masks leave nibbles at their place in the 16-bit lane: the sums of the second and third come out 16 and 256 times
- * too large, exactly.
+ * One token, one row group, simd build. Masks leave nibbles at their place in the 16-bit lane: the sums of the even high
+ * and the odd low ones come out 16 and 256 times too large, exactly.
  */
 // @ts-ignore: decorator
-@inline function halfGroupSimd<M>(w: usize, a: usize, k: usize, half: usize, out: usize, bias: usize, accumulate: bool): void {
+@inline function rowGroupSimd<M>(w: usize, a: usize, k: usize, out: usize, bias: usize, accumulate: bool): void {
   const evenLow = loadShortNibbleMask(0), evenHigh = loadShortNibbleMask(1), oddLow = loadShortNibbleMask(2);
   const halfMask = loadHalfMask();
   const scales = a + (k << 1);
-  let t0 = f32x4.splat(0), t1 = f32x4.splat(0);
-  w += half << 4;
+  let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
   for (let b: usize = 0; b < k >> 3; b += 4) {
-    let s0 = i32x4.splat(0), s1 = i32x4.splat(0), s2 = i32x4.splat(0), s3 = i32x4.splat(0);
+    let el0 = i32x4.splat(0), el1 = i32x4.splat(0), eh0 = i32x4.splat(0), eh1 = i32x4.splat(0);
+    let ol0 = i32x4.splat(0), ol1 = i32x4.splat(0), oh0 = i32x4.splat(0), oh1 = i32x4.splat(0);
     for (let end = a + 64; a < end; a += 8) {
       const even = v128.load32_splat(a);
       const odd = v128.load32_splat(a, 4);
-      const p = v128.load(w);
-      s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.and(p, evenLow), even));
-      s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.and(p, evenHigh), even));
-      s2 = i32x4.add(s2, i32x4.dot_i16x8_s(v128.and(p, oddLow), odd));
-      s3 = i32x4.add(s3, i32x4.dot_i16x8_s(i16x8.shr_u(p, 12), odd));
+      const p = v128.load(w), q = v128.load(w, 16);
+      el0 = i32x4.add(el0, i32x4.dot_i16x8_s(v128.and(p, evenLow), even));
+      el1 = i32x4.add(el1, i32x4.dot_i16x8_s(v128.and(q, evenLow), even));
+      eh0 = i32x4.add(eh0, i32x4.dot_i16x8_s(v128.and(p, evenHigh), even));
+      eh1 = i32x4.add(eh1, i32x4.dot_i16x8_s(v128.and(q, evenHigh), even));
+      ol0 = i32x4.add(ol0, i32x4.dot_i16x8_s(v128.and(p, oddLow), odd));
+      ol1 = i32x4.add(ol1, i32x4.dot_i16x8_s(v128.and(q, oddLow), odd));
+      oh0 = i32x4.add(oh0, i32x4.dot_i16x8_s(i16x8.shr_u(p, 12), odd));
+      oh1 = i32x4.add(oh1, i32x4.dot_i16x8_s(i16x8.shr_u(q, 12), odd));
       w += 32;
     }
-    const as112 = load<f32>(scales + b) * HALF_TO_FLOAT;
-    const sums = scales + (k >> 3) + b;
-    const scale = f32x4.splat(as112);
-    const sum112 = sum112Of<M>(sums, as112);
+      const sums = scales + (k >> 3) + b;
+    const scale = f32x4.splat(load<f32>(scales + b) * HALF_TO_FLOAT);
+    const sum = sumOf<M>(sums);
     const offset = offsetOf<M>(sums);
-    const low = i32x4.add(s0, i32x4.shr_s(s2, 8));
-    const high = i32x4.add(i32x4.shr_s(s1, 4), s3);
-    const ws = w - (half << 3);
-    t0 = addBlock<M>(t0, low, offset, ws, halfMask, scale, sum112);
-    t1 = addBlock<M>(t1, high, offset, ws + 16, halfMask, scale, sum112);
+    t0 = addBlock<M>(t0, i32x4.add(el0, i32x4.shr_s(ol0, 8)), offset, w, halfMask, scale, sum);
+    t1 = addBlock<M>(t1, i32x4.add(el1, i32x4.shr_s(ol1, 8)), offset, w + 8, halfMask, scale, sum);
+    t2 = addBlock<M>(t2, i32x4.add(i32x4.shr_s(eh0, 4), oh0), offset, w + 16, halfMask, scale, sum);
+    t3 = addBlock<M>(t3, i32x4.add(i32x4.shr_s(eh1, 4), oh1), offset, w + 24, halfMask, scale, sum);
     w += tileBytes<M>() - SCALES;
   }
-  out += half << 4;
-  bias += half << 4;
-  storeRows(out, bias, t0, accumulate);
-  storeRows(out + 32, bias + 32, t1, accumulate);
+  storeRows(out, bias, t0, t1, t2, t3, accumulate);
 }
 
-/** Four tokens, 8 rows (half of a row group). The f32 sums of 4 tokens x 2 vectors live in `scratch` (128 bytes). */
+/**
+ * Two tokens, one row group. The f32 sums of 2 tokens x 4 vectors live in `scratch` (128 bytes). All registers come in
+ * pairs that are neighbours in memory (A and B, rows 0-3 and 4-7), which is what V8 needs to fuse them into 256 bits.
+ */
 // @ts-ignore: decorator
-@inline function halfGroup4<M, A>(w: usize, a0: usize, aStride: usize, k: usize, half: usize, scratch: usize): void {
+@inline function rowGroup2<M, A>(w: usize, a0: usize, aStride: usize, k: usize, scratch: usize): void {
   const mask = RELAXED ? loadNibbleMask() : loadShortNibbleMask(0);
   const ones = loadOnes(), halfMask = loadHalfMask();
-  const a1 = a0 + aStride, a2 = a1 + aStride, a3 = a2 + aStride;
   const values = valueBytes4(k);
+  const scales0 = a0 + values, scales1 = scales0 + aStride;
   const zero = f32x4.splat(0);
   for (let i: usize = 0; i < 128; i += 16) v128.store(scratch + i, zero);
-  w += half << 4;
   for (let b: usize = 0; b < k >> 3; b += 4) {
-    let l0 = i16x8.splat(0), l1 = i16x8.splat(0), l2 = i16x8.splat(0), l3 = i16x8.splat(0);
-    let h0 = i16x8.splat(0), h1 = i16x8.splat(0), h2 = i16x8.splat(0), h3 = i16x8.splat(0);
-    let i = RELAXED ? b << 3 : b << 4;
-    for (let end = RELAXED ? i + 32 : i + 64; i < end; i += RELAXED ? 4 : 8) {
-      const p = v128.load(w);
-      if (RELAXED) {
-        const low = v128.and(p, mask), high = v128.and(i16x8.shr_u(p, 4), mask);
-        let x = v128.load32_splat(a0 + i);
-        l0 = dotStep<A>(l0, x, low);
-        h0 = dotStep<A>(h0, x, high);
-        x = v128.load32_splat(a1 + i);
-        l1 = dotStep<A>(l1, x, low);
-        h1 = dotStep<A>(h1, x, high);
-        x = v128.load32_splat(a2 + i);
-        l2 = dotStep<A>(l2, x, low);
-        h2 = dotStep<A>(h2, x, high);
-        x = v128.load32_splat(a3 + i);
-        l3 = dotStep<A>(l3, x, low);
-        h3 = dotStep<A>(h3, x, high);
-      } else {
-        let low = v128.and(p, mask), high = v128.and(i16x8.shr_u(p, 4), mask);
-        let x = v128.load32_splat(a0 + i), y = v128.load32_splat(a1 + i);
-        l0 = i32x4.add(l0, i32x4.dot_i16x8_s(low, x));
-        h0 = i32x4.add(h0, i32x4.dot_i16x8_s(high, x));
-        l1 = i32x4.add(l1, i32x4.dot_i16x8_s(low, y));
-        h1 = i32x4.add(h1, i32x4.dot_i16x8_s(high, y));
-        x = v128.load32_splat(a2 + i);
-        y = v128.load32_splat(a3 + i);
-        l2 = i32x4.add(l2, i32x4.dot_i16x8_s(low, x));
-        h2 = i32x4.add(h2, i32x4.dot_i16x8_s(high, x));
-        l3 = i32x4.add(l3, i32x4.dot_i16x8_s(low, y));
-        h3 = i32x4.add(h3, i32x4.dot_i16x8_s(high, y));
-        low = v128.and(i16x8.shr_u(p, 8), mask);
-        high = i16x8.shr_u(p, 12);
-        x = v128.load32_splat(a0 + i, 4);
-        y = v128.load32_splat(a1 + i, 4);
-        l0 = i32x4.add(l0, i32x4.dot_i16x8_s(low, x));
-        h0 = i32x4.add(h0, i32x4.dot_i16x8_s(high, x));
-        l1 = i32x4.add(l1, i32x4.dot_i16x8_s(low, y));
-        h1 = i32x4.add(h1, i32x4.dot_i16x8_s(high, y));
-        x = v128.load32_splat(a2 + i, 4);
-        y = v128.load32_splat(a3 + i, 4);
-        l2 = i32x4.add(l2, i32x4.dot_i16x8_s(low, x));
-        h2 = i32x4.add(h2, i32x4.dot_i16x8_s(high, x));
-        l3 = i32x4.add(l3, i32x4.dot_i16x8_s(low, y));
-        h3 = i32x4.add(h3, i32x4.dot_i16x8_s(high, y));
+    let r0 = i16x8.splat(0), r1 = i16x8.splat(0), r2 = i16x8.splat(0), r3 = i16x8.splat(0);
+    let s0 = i16x8.splat(0), s1 = i16x8.splat(0), s2 = i16x8.splat(0), s3 = i16x8.splat(0);
+    for (let end = a0 + (RELAXED ? 32 : 64); a0 < end; a0 += RELAXED ? 4 : 8) {
+      const p = v128.load(w), q = v128.load(w, 16);
+      const x = v128.load32_splat(a0), y = v128.load32_splat(a0 + aStride);
+      let n = v128.and(p, mask), m = v128.and(q, mask);
+      r0 = dotStep<A>(r0, x, n);
+      r1 = dotStep<A>(r1, x, m);
+      s0 = dotStep<A>(s0, y, n);
+      s1 = dotStep<A>(s1, y, m);
+      n = v128.and(i16x8.shr_u(p, 4), mask);
+      m = v128.and(i16x8.shr_u(q, 4), mask);
+      r2 = dotStep<A>(r2, x, n);
+      r3 = dotStep<A>(r3, x, m);
+      s2 = dotStep<A>(s2, y, n);
+      s3 = dotStep<A>(s3, y, m);
+      if (!RELAXED) {
+        const u = v128.load32_splat(a0, 4), v = v128.load32_splat(a0 + aStride, 4);
+        n = v128.and(i16x8.shr_u(p, 8), mask);
+        m = v128.and(i16x8.shr_u(q, 8), mask);
+        r0 = dotStep<A>(r0, u, n);
+        r1 = dotStep<A>(r1, u, m);
+        s0 = dotStep<A>(s0, v, n);
+        s1 = dotStep<A>(s1, v, m);
+        n = i16x8.shr_u(p, 12);
+        m = i16x8.shr_u(q, 12);
+        r2 = dotStep<A>(r2, u, n);
+        r3 = dotStep<A>(r3, u, m);
+        s2 = dotStep<A>(s2, v, n);
+        s3 = dotStep<A>(s3, v, m);
       }
       w += 32;
     }
-    const ws = w - (half << 3);
-    const s = values + b;
-    addToken<M, A>(scratch, l0, h0, a0 + s, k, ws, ones, halfMask);
-    addToken<M, A>(scratch + 32, l1, h1, a1 + s, k, ws, ones, halfMask);
-    addToken<M, A>(scratch + 64, l2, h2, a2 + s, k, ws, ones, halfMask);
-    addToken<M, A>(scratch + 96, l3, h3, a3 + s, k, ws, ones, halfMask);
+    addToken<M, A>(scratch, r0, r1, r2, r3, scales0 + b, k, w, ones, halfMask);
+    addToken<M, A>(scratch + 64, s0, s1, s2, s3, scales1 + b, k, w, ones, halfMask);
     w += tileBytes<M>() - SCALES;
   }
 }
 
 // @ts-ignore: decorator
-@inline function addToken<M, A>(totals: usize, low: v128, high: v128, scales: usize, k: usize, ws: usize, ones: v128, halfMask: v128): void {
-  const as112 = load<f32>(scales) * HALF_TO_FLOAT;
-  const scale = f32x4.splat(as112);
-  const sum112 = sum112Of<M>(scales + (k >> 3), as112);
+@inline function addToken<M, A>(totals: usize, r0: v128, r1: v128, r2: v128, r3: v128, scales: usize, k: usize, ws: usize, ones: v128, halfMask: v128): void {
+  const scale = f32x4.splat(load<f32>(scales) * HALF_TO_FLOAT);
+  const sum = sumOf<M>(scales + (k >> 3));
   const offset = offsetOf<M>(scales + (k >> 3));
-  if (RELAXED) {
-    low = widen<A>(low, ones);
-    high = widen<A>(high, ones);
-  }
-  v128.store(totals, addBlock<M>(v128.load(totals), low, offset, ws, halfMask, scale, sum112));
-  v128.store(totals + 16, addBlock<M>(v128.load(totals, 16), high, offset, ws + 16, halfMask, scale, sum112));
+  const t0 = addBlock<M>(v128.load(totals), widen<A>(r0, ones), offset, ws, halfMask, scale, sum);
+  const t1 = addBlock<M>(v128.load(totals, 16), widen<A>(r1, ones), offset, ws + 8, halfMask, scale, sum);
+  const t2 = addBlock<M>(v128.load(totals, 32), widen<A>(r2, ones), offset, ws + 16, halfMask, scale, sum);
+  const t3 = addBlock<M>(v128.load(totals, 48), widen<A>(r3, ones), offset, ws + 24, halfMask, scale, sum);
+  v128.store(totals, t0);
+  v128.store(totals, t1, 16);
+  v128.store(totals, t2, 32);
+  v128.store(totals, t3, 48);
 }
 
 /** Row groups [from, to) for one token. */
@@ -244,44 +223,39 @@ type Sdot = i32;
   const groupBytes = (k >> 5) * tileBytes<M>();
   for (let r = from; r < to; r++) {
     const tiles = w + r * groupBytes, o = out + (r << 6), c = bias + (r << 6);
-    if (RELAXED) {
-      rowGroupRelaxed<M, A>(tiles, a, k, o, c, accumulate);
-    } else {
-      halfGroupSimd<M>(tiles, a, k, 0, o, c, accumulate);
-      halfGroupSimd<M>(tiles, a, k, 1, o, c, accumulate);
-    }
+    if (RELAXED) rowGroupRelaxed<M, A>(tiles, a, k, o, c, accumulate);
+    else rowGroupSimd<M>(tiles, a, k, o, c, accumulate);
   }
 }
 
-/** Row groups [from, to) for tokens in fours; each row group is read from memory once. */
+/** Row groups [from, to) for an even number of tokens; each row group is read from memory once. */
 // @ts-ignore: decorator
 @inline function gemm<M, A>(w: usize, a: usize, tokens: usize, k: usize, from: usize, to: usize, out: usize, outStride: usize, bias: usize, accumulate: bool, scratch: usize): void {
   const groupBytes = (k >> 5) * tileBytes<M>();
   const aStride = valueBytes4(k) + (k >> 2);
   for (let r = from; r < to; r++) {
     const tiles = w + r * groupBytes, c = bias + (r << 6);
-    for (let t: usize = 0; t < tokens; t += 4) {
-      for (let half: usize = 0; half < 2; half++) {
-        halfGroup4<M, A>(tiles, a + t * aStride, aStride, k, half, scratch);
-        let o = out + t * outStride + (r << 6) + (half << 4);
-        for (let i: usize = 0; i < 128; i += 32) {
-          storeRows(o, c + (half << 4), v128.load(scratch + i), accumulate);
-          storeRows(o + 32, c + (half << 4) + 32, v128.load(scratch + i, 16), accumulate);
-          o += outStride;
-        }
-      }
+    let o = out + (r << 6);
+    for (let t: usize = 0; t < tokens; t += 2) {
+      rowGroup2<M, A>(tiles, a + t * aStride, aStride, k, scratch);
+      storeSums(o, c, scratch, accumulate);
+      storeSums(o + outStride, c, scratch + 64, accumulate);
+      o += outStride << 1;
     }
   }
 }
 
 // @ts-ignore: decorator
+@inline function storeSums(out: usize, bias: usize, sums: usize, accumulate: bool): void {
+  storeRows(out, bias, v128.load(sums), v128.load(sums, 16), v128.load(sums, 32), v128.load(sums, 48), accumulate);
+}
+
+// @ts-ignore: decorator
 @inline function matmul<M, A>(w: usize, a: usize, tokens: usize, k: usize, from: usize, to: usize, out: usize, outStride: usize, bias: usize, accumulate: bool, scratch: usize): void {
-  const fours = tokens & ~3;
-  if (fours) gemm<M, A>(w, a, fours, k, from, to, out, outStride, bias, accumulate, scratch);
+  const even = tokens & ~1;
+  if (even) gemm<M, A>(w, a, even, k, from, to, out, outStride, bias, accumulate, scratch);
   const aStride = valueBytes4(k) + (k >> 2);
-  for (let t = fours; t < tokens; t++) {
-    gemv<M, A>(w, a + t * aStride, k, from, to, out + t * outStride, bias, accumulate);
-  }
+  if (even < tokens) gemv<M, A>(w, a + even * aStride, k, from, to, out + even * outStride, bias, accumulate);
 }
 
 /**
@@ -332,7 +306,7 @@ export function matmul_q4_reference(mins: bool, w: usize, a: usize, tokens: usiz
         let dot = mins ? 0 : sum * -8;
         for (let c: usize = 0; c < 32; c++) dot += nibble(tile, r & 15, c) * load_q4(row, (b << 5) + c);
         let term = <f32>dot * (scale * as);
-        if (mins) term += halfToFloat(load<u16>(tile + MINS + ((r & 15) << 1))) * (<f32>sum * as);
+        if (mins) term += halfToFloat(load<u16>(tile + MINS + ((r & 15) << 1))) * as * <f32>sum;
         total += term;
       }
       const p = out + t * outStride + (r << 2);

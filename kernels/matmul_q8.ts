@@ -43,53 +43,55 @@ import { HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask, storeRows } from ".
     t3 = addBlock(t3, s3, w + 24, halfMask, scale);
     w += TILE - SCALES;
   }
-  storeRows(out, bias, t0, accumulate);
-  storeRows(out + 16, bias + 16, t1, accumulate);
-  storeRows(out + 32, bias + 32, t2, accumulate);
-  storeRows(out + 48, bias + 48, t3, accumulate);
+  storeRows(out, bias, t0, t1, t2, t3, accumulate);
 }
 
-/** Four tokens, rows 8*half .. 8*half+7. The f32 sums of 4 tokens x 2 vectors live in `scratch` (128 bytes). */
+/** Two tokens, one row group. The f32 sums of 2 tokens x 4 vectors live in `scratch` (128 bytes). */
 // @ts-ignore: decorator
-@inline function halfGroup4(w: usize, a0: usize, aStride: usize, k: usize, half: usize, scratch: usize): void {
-  const a1 = a0 + aStride, a2 = a1 + aStride, a3 = a2 + aStride;
+@inline function rowGroup2(w: usize, a: usize, aStride: usize, k: usize, scratch: usize): void {
   const zero = f32x4.splat(0), halfMask = loadHalfMask();
+  const scales0 = a + (k << 1), scales1 = scales0 + aStride;
   for (let i: usize = 0; i < 128; i += 16) v128.store(scratch + i, zero);
-  w += half << 4;
   for (let b: usize = 0; b < k >> 3; b += 4) {
-    let l0 = i32x4.splat(0), l1 = i32x4.splat(0), l2 = i32x4.splat(0), l3 = i32x4.splat(0);
-    let h0 = i32x4.splat(0), h1 = i32x4.splat(0), h2 = i32x4.splat(0), h3 = i32x4.splat(0);
-    let i = b << 4;
-    for (let end = i + 64; i < end; i += 4) {
-      const low = v128.load8x8_s(w), high = v128.load8x8_s(w, 8);
-      let x = v128.load32_splat(a0 + i);
-      l0 = i32x4.add(l0, i32x4.dot_i16x8_s(low, x));
-      h0 = i32x4.add(h0, i32x4.dot_i16x8_s(high, x));
-      x = v128.load32_splat(a1 + i);
-      l1 = i32x4.add(l1, i32x4.dot_i16x8_s(low, x));
-      h1 = i32x4.add(h1, i32x4.dot_i16x8_s(high, x));
-      x = v128.load32_splat(a2 + i);
-      l2 = i32x4.add(l2, i32x4.dot_i16x8_s(low, x));
-      h2 = i32x4.add(h2, i32x4.dot_i16x8_s(high, x));
-      x = v128.load32_splat(a3 + i);
-      l3 = i32x4.add(l3, i32x4.dot_i16x8_s(low, x));
-      h3 = i32x4.add(h3, i32x4.dot_i16x8_s(high, x));
+    let r0 = i32x4.splat(0), r1 = i32x4.splat(0), r2 = i32x4.splat(0), r3 = i32x4.splat(0);
+    let s0 = i32x4.splat(0), s1 = i32x4.splat(0), s2 = i32x4.splat(0), s3 = i32x4.splat(0);
+    for (let end = a + 64; a < end; a += 4) {
+      const x = v128.load32_splat(a), y = v128.load32_splat(a + aStride);
+      let p = v128.load8x8_s(w), q = v128.load8x8_s(w, 8);
+      r0 = i32x4.add(r0, i32x4.dot_i16x8_s(p, x));
+      r1 = i32x4.add(r1, i32x4.dot_i16x8_s(q, x));
+      s0 = i32x4.add(s0, i32x4.dot_i16x8_s(p, y));
+      s1 = i32x4.add(s1, i32x4.dot_i16x8_s(q, y));
+      p = v128.load8x8_s(w, 16);
+      q = v128.load8x8_s(w, 24);
+      r2 = i32x4.add(r2, i32x4.dot_i16x8_s(p, x));
+      r3 = i32x4.add(r3, i32x4.dot_i16x8_s(q, x));
+      s2 = i32x4.add(s2, i32x4.dot_i16x8_s(p, y));
+      s3 = i32x4.add(s3, i32x4.dot_i16x8_s(q, y));
       w += 32;
     }
-    const s = (k << 1) + b;
-    addToken(scratch, l0, h0, a0 + s, w, halfMask);
-    addToken(scratch + 32, l1, h1, a1 + s, w, halfMask);
-    addToken(scratch + 64, l2, h2, a2 + s, w, halfMask);
-    addToken(scratch + 96, l3, h3, a3 + s, w, halfMask);
+    addToken(scratch, r0, r1, r2, r3, scales0 + b, w, halfMask);
+    addToken(scratch + 64, s0, s1, s2, s3, scales1 + b, w, halfMask);
     w += TILE - SCALES;
   }
 }
 
 // @ts-ignore: decorator
-@inline function addToken(totals: usize, low: v128, high: v128, scale: usize, ws: usize, halfMask: v128): void {
+@inline function addToken(totals: usize, r0: v128, r1: v128, r2: v128, r3: v128, scale: usize, ws: usize, halfMask: v128): void {
   const as112 = f32x4.splat(load<f32>(scale) * HALF_TO_FLOAT);
-  v128.store(totals, addBlock(v128.load(totals), low, ws, halfMask, as112));
-  v128.store(totals + 16, addBlock(v128.load(totals, 16), high, ws + 8, halfMask, as112));
+  const t0 = addBlock(v128.load(totals), r0, ws, halfMask, as112);
+  const t1 = addBlock(v128.load(totals, 16), r1, ws + 8, halfMask, as112);
+  const t2 = addBlock(v128.load(totals, 32), r2, ws + 16, halfMask, as112);
+  const t3 = addBlock(v128.load(totals, 48), r3, ws + 24, halfMask, as112);
+  v128.store(totals, t0);
+  v128.store(totals, t1, 16);
+  v128.store(totals, t2, 32);
+  v128.store(totals, t3, 48);
+}
+
+// @ts-ignore: decorator
+@inline function storeSums(out: usize, bias: usize, sums: usize, accumulate: bool): void {
+  storeRows(out, bias, v128.load(sums), v128.load(sums, 16), v128.load(sums, 32), v128.load(sums, 48), accumulate);
 }
 
 /**
@@ -99,23 +101,17 @@ import { HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask, storeRows } from ".
 export function matmul_q8(w: usize, a: usize, tokens: usize, k: usize, from: usize, to: usize, out: usize, outStride: usize, bias: usize, accumulate: bool, scratch: usize): void {
   const groupBytes = (k >> 5) * TILE;
   const aStride = (k << 1) + (k >> 3);
-  const fours = tokens & ~3;
+  const even = tokens & ~1;
   for (let r = from; r < to; r++) {
     const tiles = w + r * groupBytes, c = bias + (r << 6);
-    for (let t: usize = 0; t < fours; t += 4) {
-      for (let half: usize = 0; half < 2; half++) {
-        halfGroup4(tiles, a + t * aStride, aStride, k, half, scratch);
-        let o = out + t * outStride + (r << 6) + (half << 5);
-        for (let i: usize = 0; i < 128; i += 32) {
-          storeRows(o, c + (half << 5), v128.load(scratch + i), accumulate);
-          storeRows(o + 16, c + (half << 5) + 16, v128.load(scratch + i, 16), accumulate);
-          o += outStride;
-        }
-      }
+    let o = out + (r << 6);
+    for (let t: usize = 0; t < even; t += 2) {
+      rowGroup2(tiles, a + t * aStride, aStride, k, scratch);
+      storeSums(o, c, scratch, accumulate);
+      storeSums(o + outStride, c, scratch + 64, accumulate);
+      o += outStride << 1;
     }
-    for (let t = fours; t < tokens; t++) {
-      rowGroup(tiles, a + t * aStride, k, out + t * outStride + (r << 6), c, accumulate);
-    }
+    if (even < tokens) rowGroup(tiles, a + even * aStride, k, o, c, accumulate);
   }
 }
 

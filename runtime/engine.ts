@@ -138,7 +138,7 @@ export class Engine {
     return this.continue(ids, { ...options, stop: [...this.format.stops, ...(options.stop ?? [])] }, emit);
   }
 
-  score(input: string | readonly number[], top: number): Score {
+  async score(input: string | readonly number[], top: number): Promise<Score> {
     const ids = this.idsOf(input);
     if (ids.length === 0) throw new PiPhiError("E_PROMPT_EMPTY", "There is nothing to score. Give a text or ids.");
     if (ids.length > this.layout.contextLength) {
@@ -149,8 +149,9 @@ export class Engine {
       );
     }
     const positions: Score["positions"] = [];
+    this.cancelled = false;
     this.sequence.rewind([]);
-    const completed = this.sequence.extend(ids, "all", (rows) => {
+    const completed = await this.sequence.extend(ids, "all", this.pause, (rows) => {
       for (const logits of rows) positions.push({ id: ids[positions.length], top: logSoftmaxTop(logits, top) });
     });
     if (!completed) throw new PiPhiError("E_CANCELLED", "Scoring was cancelled.");
@@ -178,17 +179,18 @@ export class Engine {
     emit: (delta: Delta) => void,
   ): Promise<GenerateResult> {
     this.cancelled = false;
-    const { sequence, tokenizer, loadMs } = this;
-    const pause = async () => {
-      if (!this.device.sharedMemory) await new Promise((resolve) => setTimeout(resolve));
-      return !this.cancelled;
-    };
+    const { sequence, tokenizer, loadMs, pause } = this;
     return generate(
       { sequence, tokenizer, loadMs, emit, pause, contextLength: this.layout.contextLength },
       ids,
       options,
     );
   }
+
+  private readonly pause = async () => {
+    if (!this.device.sharedMemory) await letMessagesIn();
+    return !this.cancelled;
+  };
 
   private idsOf(input: string | readonly number[]): number[] {
     if (typeof input === "string") return encodeParts(this.tokenizer, [{ text: input, control: false }]);
@@ -204,6 +206,18 @@ export class Engine {
       id: bad,
     });
   }
+}
+
+/** Resolves in a task of its own, after those that wait. Browsers hold back a chain of timeouts by 4 ms each. */
+function letMessagesIn(): Promise<void> {
+  const { port1, port2 } = new MessageChannel();
+  return new Promise((resolve) => {
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
 }
 
 /** The one linear memory, in its final size. */

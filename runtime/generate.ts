@@ -2,7 +2,7 @@
 
 import type { Delta, GenerateOptions, GenerateResult, StopReason, Timings } from "./api.ts";
 import { PiPhiError } from "./errors.ts";
-import type { Sequence } from "./memory/kvcache.ts";
+import type { Pause, Sequence } from "./memory/kvcache.ts";
 import { Sampler } from "./text/sampler.ts";
 import { StopMatcher } from "./text/stops.ts";
 import { Detokenizer, type Tokenizer } from "./text/tokenizer.ts";
@@ -13,8 +13,7 @@ export interface GenerateContext {
   contextLength: number;
   loadMs: number;
   emit(delta: Delta): void;
-  /** Lets messages in where a cancel cannot arrive through shared memory; false = stop. */
-  pause(): Promise<boolean>;
+  pause: Pause;
 }
 
 /** What can cross to the engine's thread. */
@@ -45,10 +44,10 @@ export async function generate(
   let pending: readonly number[] = prompt.slice(cachedTokens);
   while (tokens.length < limit) {
     let id = -1;
-    const completed = sequence.extend(pending, "last", ([logits]) => {
+    const completed = await sequence.extend(pending, "last", context.pause, ([logits]) => {
       id = sampler.sample(logits, recent);
     });
-    if (!completed || !(await context.pause())) {
+    if (!completed) {
       stopReason = "cancelled";
       break;
     }

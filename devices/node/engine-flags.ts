@@ -8,8 +8,18 @@
 
 import v8 from "node:v8";
 
+/** V8 13 and newer fuse neighbouring 128-bit operations into 256 bits on x64; PIPHI_REVECTORIZE=0 turns that off. */
+function revectorizes(): boolean {
+  return process.arch === "x64" && majorOfV8() >= 13 && process.env.PIPHI_REVECTORIZE !== "0";
+}
+
+function majorOfV8(): number {
+  return Number.parseInt(process.versions.v8, 10);
+}
+
 export function setEngineFlags(): void {
   v8.setFlagsFromString("--no-liftoff");
+  if (revectorizes()) v8.setFlagsFromString("--experimental-wasm-revectorize");
   const [major, minor] = process.versions.v8.split(".").map(Number);
   if (major * 100 + minor < 1104) v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
 }

@@ -45,12 +45,6 @@ export function transferable(files: Files): ArrayBuffer[] {
   return [...files.values()].flat().filter((part) => part instanceof ArrayBuffer);
 }
 
-/** Forgets `files` and, where the engine can (Chrome 114, Firefox 122, Safari 17.4), frees their memory at once. */
-export function release(files: Files): void {
-  for (const buffer of transferable(files)) (buffer as { transfer?(bytes: number): ArrayBuffer }).transfer?.(0);
-  files.clear();
-}
-
 /** Opens one of `files`, in a worker; throws E_NOT_FOUND. */
 export function openFile(files: Files, name: string): ByteSource {
   const parts = files.get(name);

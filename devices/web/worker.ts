@@ -6,7 +6,7 @@ import { PiPhiError } from "../../runtime/errors.ts";
 import type { FromEngine, ToEngine } from "../../runtime/protocol.ts";
 import { serveEngine } from "../../runtime/service.ts";
 import { webDevice } from "./device.ts";
-import { type Files, openFile, release } from "./files.ts";
+import { type Files, openFile } from "./files.ts";
 import { type Role, startThread } from "./thread.ts";
 
 /** The engine refuses to load with more, but only when the team has been started. */
@@ -22,7 +22,7 @@ function becomeEngine(files: Files): void {
   const team: Thread[] = [];
   const device = webDevice((name) => openFile(files, name), team);
   const post = (message: FromEngine) => {
-    if (message.type === "ready") release(files);
+    if (message.type === "ready") files.clear(); // the weights are where they belong now
     postMessage(message);
   };
   const listener = serveEngine(device, post);

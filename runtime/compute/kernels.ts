@@ -122,7 +122,7 @@ export function instantiateKernels(device: Device, module: WebAssembly.Module, m
  * Import section (id 2): vector of {module, field, kind}; a memory's limits begin with 0x03 when shared.
  */
 export function unsharedBuild(bytes: Uint8Array): Uint8Array {
-  const copy = bytes.slice();
+  const copy = new Uint8Array(bytes);
   let p = 8;
   const leb = () => {
     let value = 0;
@@ -281,15 +281,19 @@ function examine(device: Device, module: WebAssembly.Module, forms: readonly Dot
   return forms.map((form) => speedOf(matmulOf(kernels, "q4", form)));
 }
 
-/** GB/s of one token through int4 tiles that lie in cache; the best of a few short runs. */
+/** GB/s of one token through int4 tiles that lie in cache: the best of four runs long enough for a page's coarse clock. */
 function speedOf(matmul: Matmul): number {
   const groupBytes = (K / 32) * 288;
   const groups = Math.floor((AT.bias - AT.w) / groupBytes);
-  let best = Number.POSITIVE_INFINITY;
-  for (let run = 0; run < 12; run++) {
-    const start = performance.now();
-    for (let i = 0; i < 8; i++) matmul(AT.w, AT.a, 1, K, 0, groups, AT.out, 0, AT.bias, false, AT.scratch);
-    best = Math.min(best, performance.now() - start);
+  let best = 0;
+  for (let run = 0; run < 4; run++) {
+    let bytes = 0;
+    let ms = 0;
+    for (const start = performance.now(); ms < 1; ms = performance.now() - start) {
+      for (let i = 0; i < 8; i++) matmul(AT.w, AT.a, 1, K, 0, groups, AT.out, 0, AT.bias, false, AT.scratch);
+      bytes += groups * groupBytes * 8;
+    }
+    best = Math.max(best, bytes / ms / 1e6);
   }
-  return (groups * groupBytes * 8) / Math.max(best, 1e-3) / 1e6;
+  return best;
 }

@@ -6,6 +6,9 @@
 import type { Member } from "../compute/member.ts";
 import type { Layout } from "./plan.ts";
 
+/** Lets messages in between batches where a cancel cannot come through shared memory; false = stop. */
+export type Pause = () => Promise<boolean>;
+
 export class Sequence {
   /** The tokens whose keys and values are in the cache, position by position. */
   private readonly cached: number[] = [];
@@ -33,16 +36,21 @@ export class Sequence {
   /**
    * Computes `ids` as the next tokens, in batches; `logitsOf` is "last" (of the last token only) or "all".
    * `onLogits` gets each batch's rows of the vocabulary's logits, which live only until it returns.
-   * Returns false, with the finished batches cached, where the team was stopped.
+   * Returns false, with the finished batches cached, where the team was stopped or `pause` says so.
    */
-  extend(ids: readonly number[], logitsOf: "last" | "all", onLogits: (rows: Float32Array[]) => void): boolean {
+  async extend(
+    ids: readonly number[],
+    logitsOf: "last" | "all",
+    pause: Pause,
+    onLogits: (rows: Float32Array[]) => void,
+  ): Promise<boolean> {
     const { batchTokens, logitsRows } = this.layout;
     const step = logitsOf === "all" ? logitsRows : batchTokens;
     for (let at = 0; at < ids.length; at += step) {
       const batch = ids.slice(at, at + step);
       const last = at + step >= ids.length;
       const from = logitsOf === "all" ? 0 : last ? batch.length - 1 : batch.length;
-      if (!this.compute(batch, from)) return false;
+      if (!this.compute(batch, from) || !(await pause())) return false;
       if (from < batch.length) onLogits(this.logits(batch.length - from));
     }
     return true;

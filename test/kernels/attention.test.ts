@@ -1,16 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { checkAll, expectClose, SEEDS, type Subject, subjects } from "../checkasm.ts";
-import {
-  type AttentionCase,
-  attend,
-  attentionCases,
-  checkAttention,
-  checkBatch,
-  checkSpoiled,
-  ropeTable,
-  rotated,
-} from "./attention.ts";
+import { type AttentionCase, attend, attentionCases, checkAttention, checkBatch, checkSpoiled } from "./attention.ts";
 import { random } from "./blocks.ts";
+import { ropeTable, rotated } from "./head-cache.ts";
 
 const caches = [
   ["int8", false],

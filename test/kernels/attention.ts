@@ -1,6 +1,6 @@
 /**
  * Checks of attention. What it writes into the cache and how it turns queries and keys is stated here once more, in
- * TypeScript, and must agree bit for bit; its output is compared with plain softmax over the same cache.
+ * TypeScript (head-cache.ts), and must agree bit for bit; its output is compared with plain softmax over the same cache.
  */
 
 import type { Attention } from "../../runtime/compute/kernels.ts";
@@ -15,8 +15,8 @@ import {
   ROUNDOFF,
   type Subject,
 } from "../checkasm.ts";
-import { halfToNumber } from "../reference/dequantize.ts";
 import { random } from "./blocks.ts";
+import { addresses, type HeadCache, hadamard, loadRows, nearest, ropeTable, rotated, storeRow } from "./head-cache.ts";
 import { EXP_ERROR } from "./pointwise.ts";
 
 /** A token of a batch: which sequence it continues, and where. */
@@ -38,116 +38,10 @@ export interface AttentionCase {
 const TILE = 32;
 const LAYERS = 2;
 const LAYER = 1;
-const f = Math.fround;
 
 /** Positions a cache has room for: whole tiles. */
 const contextOf = ({ tokens }: AttentionCase): number =>
   (Math.floor(Math.max(...tokens.map(([, position]) => position)) / TILE) + 1) * TILE;
-
-export const ropeTable = (positions: number, rotary: number): Float32Array =>
-  Float32Array.from({ length: positions * rotary }, (_, i) => {
-    const angle = Math.floor(i / rotary) * 10000 ** ((-2 * ((i % rotary) >> 1)) / Math.max(rotary, 1));
-    return i % 2 === 0 ? Math.cos(angle) : Math.sin(angle);
-  });
-
-/**
- * The orthonormal Walsh-Hadamard transform of each 16 numbers; `round` is f32's for the bits of kernels/hadamard.ts.
- * It is its own inverse.
- */
-export function hadamard(row: Float32Array, round = f): Float64Array {
-  const x = Float64Array.from(row);
-  for (const stride of [2, 1, 4, 8]) {
-    for (let i = 0; i < x.length; i++) {
-      if (i & stride) continue;
-      const [a, b] = [x[i], x[i + stride]];
-      x[i] = round(a + b);
-      x[i + stride] = round(a - b);
-    }
-  }
-  return x.map((v) => round(v / 4));
-}
-
-/** NeoX pairs (i, i + rotary/2), each operation rounded to f32. */
-export function rotated(row: Float32Array, rotary: number, table: Float32Array, position: number): Float32Array {
-  const result = row.slice();
-  for (let i = 0; i < rotary / 2; i++) {
-    const [cos, sin] = table.subarray(position * rotary + 2 * i);
-    const [a, b] = [row[i], row[i + rotary / 2]];
-    result[i] = f(f(a * cos) - f(b * sin));
-    result[i + rotary / 2] = f(f(b * cos) + f(a * sin));
-  }
-  return result;
-}
-
-const scratch = new DataView(new ArrayBuffer(4));
-
-/** The bits of the f16 nearest to an f32, ties to even, saturating. */
-function halfBitsOf(x: number): number {
-  const magnitude = Math.min(Math.abs(x), 65504);
-  scratch.setFloat32(0, magnitude);
-  const exponent = Math.max(-14, (scratch.getUint32(0) >>> 23) - 127);
-  const steps = magnitude / 2 ** (exponent - 10);
-  let rounded = Math.floor(steps);
-  if (steps - rounded > 0.5 || (steps - rounded === 0.5 && rounded % 2 === 1)) rounded++;
-  // Counting steps of the format from zero on gives its bit pattern.
-  const bits = rounded + (exponent + 14) * 1024;
-  return bits | (x < 0 || Object.is(x, -0) ? 0x8000 : 0);
-}
-
-/** Nearest integer, ties to even, as adding 1.5 * 2^23 gives it. */
-const nearest = (x: number): number => f(f(x) + 12582912) - 12582912;
-
-interface HeadCache {
-  half: boolean;
-  context: number;
-  headDim: number;
-  view: DataView;
-}
-
-/** Where number i of a position lies, by the picture in kernels/attention.ts. */
-function addresses({ half, context, headDim }: HeadCache, position: number) {
-  const scales = 2 * context * headDim;
-  return {
-    key: (i: number) => (half ? 2 : 1) * (position * headDim + i),
-    value: (i: number) =>
-      half
-        ? 2 * ((context + position) * headDim + i)
-        : context * headDim + (position >> 1) * 2 * headDim + 2 * i + (position & 1),
-    keyScale: scales + 2 * position,
-    valueScale: scales + 2 * (context + position),
-  };
-}
-
-function storeRow(cache: HeadCache, row: Float32Array, address: (i: number) => number, scaleAt: number): void {
-  const { view, half } = cache;
-  if (half) {
-    for (const [i, x] of row.entries()) view.setUint16(address(i), halfBitsOf(x), true);
-    return;
-  }
-  const bits = halfBitsOf(f(row.reduce((m, x) => Math.max(m, Math.abs(x)), 0) / 127));
-  const inverse = bits > 0 ? f(1 / halfToNumber(bits)) : 0;
-  view.setUint16(scaleAt, bits, true);
-  for (const [i, x] of row.entries()) {
-    view.setInt8(address(i), Math.max(-127, Math.min(127, nearest(f(x * inverse)))));
-  }
-}
-
-/** Key and value of one position, as numbers. */
-function loadRows(cache: HeadCache, position: number): { key: number[]; value: number[]; valueMaximum: number } {
-  const { view, half, headDim } = cache;
-  const { key, value, keyScale, valueScale } = addresses(cache, position);
-  const read = (address: (i: number) => number, scaleAt: number) =>
-    Array.from({ length: headDim }, (_, i) =>
-      half
-        ? halfToNumber(view.getUint16(address(i), true))
-        : view.getInt8(address(i)) * halfToNumber(view.getUint16(scaleAt, true)),
-    );
-  const values = read(value, valueScale);
-  const valueMaximum = half
-    ? Math.max(...values.map(Math.abs))
-    : 127 * Math.abs(halfToNumber(view.getUint16(valueScale, true)));
-  return { key: read(key, keyScale), value: values, valueMaximum };
-}
 
 /** One sequence's cache of all layers and heads: rows up to the first token's position, 0xff (NaN) from there on. */
 function sequenceCache(kase: AttentionCase, sequence: number, headBytes: number, next: () => number): Uint8Array {
@@ -251,31 +145,44 @@ function collect(
   return { queries: take(queries), keys: take(keys), values: take(values), caches: take(caches), out: take(out) };
 }
 
+/** What rounding a query to 16 bits, relative to its largest number, adds to each of its numbers. */
+function queryErrors(query: Float32Array): Float64Array {
+  const f = Math.fround;
+  const scaled = query.map((x) => f(x * f(1 / f(Math.sqrt(query.length)))));
+  const largest = scaled.reduce((m, x) => Math.max(m, Math.abs(x)), 0);
+  if (largest <= 1e-30) return Float64Array.from(scaled, Math.abs);
+  return Float64Array.from(scaled, (x) => nearest(f(x * f(32767 / largest))) * f(largest / 32767) - x);
+}
+
 /**
- * How far an output may be from the reference's. delta is the largest error of a score, and moves probabilities by
- * e^2delta: rounding q to 16 bits and adding (int8), or adding alone (f16), and rounding the score. int8 values are
- * weighted by 16-bit probabilities, half a unit off for each position of a tile, relative to its largest.
+ * How far an output may be from the reference's. delta is the largest error of a score and moves probabilities by
+ * e^2delta: the query's rounding to 16 bits as it is (int8), adding, and rounding the score. int8 values are weighted by
+ * 16-bit probabilities, half a unit off for each position of a tile, relative to its largest.
  */
-function outputBound(kase: AttentionCase, cache: HeadCache, query: Float32Array, position: number): number {
-  const { half, headDim } = kase;
+function outputBound(
+  { half, headDim }: AttentionCase,
+  cache: HeadCache,
+  query: Float32Array,
+  position: number,
+): number {
   const root = Math.sqrt(headDim);
-  const queryMaximum = query.reduce((m, x) => Math.max(m, Math.abs(x)), 0) / root;
-  let keySum = 0;
+  const errors = half ? new Float64Array(headDim) : queryErrors(query);
+  const additions = half ? headDim / 4 + 4 : 6;
+  let delta = 0;
   let valueMaximum = 0;
-  let score = 0;
   for (let j = 0; j <= position; j++) {
     const rows = loadRows(cache, j);
-    keySum = Math.max(
-      keySum,
-      rows.key.reduce((sum, x) => sum + Math.abs(x), 0),
-    );
-    score = Math.max(score, Math.abs(rows.key.reduce((sum, x, i) => sum + x * query[i], 0)) / root);
+    let [rounding, sum, score] = [0, 0, 0];
+    for (const [i, key] of rows.key.entries()) {
+      rounding += errors[i] * key;
+      sum += Math.abs(query[i] * key) / root;
+      score += (query[i] * key) / root;
+    }
+    delta = Math.max(delta, Math.abs(rounding) + (additions * sum + 3 * Math.abs(score)) * ROUNDOFF);
     valueMaximum = Math.max(valueMaximum, rows.valueMaximum);
   }
-  const adding = (headDim / 4 + 4) * ROUNDOFF;
-  const delta = queryMaximum * keySum * (half ? adding : 0.5 / 32767 + 4 * ROUNDOFF) + 3 * score * ROUNDOFF;
   const summing = 2 * EXP_ERROR + (position + 60) * ROUNDOFF;
-  const weighting = half ? 0 : (0.5 * Math.min(TILE, position + 1)) / 32767;
+  const weighting = half || position === 0 ? 0 : (0.5 * Math.min(TILE, position + 1)) / 32767;
   return valueMaximum * (Math.expm1(2 * delta) + summing + weighting) + 1e-30;
 }
 
@@ -400,6 +307,10 @@ export function attentionCases(half: boolean): AttentionCase[] {
       ]);
     }
   }
+  // Two positions only: the least rounding, at ever larger differences of their scores.
+  for (let i = 0; i < 8; i++) add(16, 16, [[0, 1]], { sharpness: 1 + i });
+  // One position alone in the second tile, which outweighs the first by ever more.
+  for (let i = 0; i < 8; i++) add(16, 16, [[0, 32]], { fill: "largest", sharpness: 0.1 * 1.5 ** i });
   for (const position of [0, 1, 31, 32, 33, 63, 64, 100]) add(80, 32, [[0, position]]);
   add(
     80,
