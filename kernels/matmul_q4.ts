@@ -55,16 +55,19 @@ type Sdot = i32;
   return accumulator;
 }
 
-/** Adds a block's four rows to their f32 sum. `as112` is the activation scale times 2^112. */
+/**
+ * Adds a block's four rows to their f32 sum. `scales` four weight scales without 2^112, which `as112`, the activation
+ * scale, brings along; `at` the address of the weight scales, behind which the mins lie; `sum` of the activations.
+ */
 // @ts-ignore: decorator
-@inline function addBlock<M>(total: v128, dots: v128, offset: v128, scales: usize, halfMask: v128, as112: v128, sum: v128): v128 {
+@inline function addBlock<M>(total: v128, dots: v128, offset: v128, scales: v128, at: usize, halfMask: v128, as112: v128, sum: v128): v128 {
   if (isFloat<M>()) {
-    const scaled = f32x4.mul(f32x4.convert_i32x4_s(dots), f32x4.mul(halfBits(scales, halfMask), as112));
-    const mins = f32x4.mul(halfBits(scales + (MINS - SCALES), halfMask), as112);
+    const scaled = f32x4.mul(f32x4.convert_i32x4_s(dots), f32x4.mul(scales, as112));
+    const mins = f32x4.mul(halfBits(at + (MINS - SCALES), halfMask), as112);
     return f32x4.add(total, f32x4.add(scaled, f32x4.mul(mins, sum)));
   }
   const centered = f32x4.convert_i32x4_s(i32x4.add(dots, offset));
-  return f32x4.add(total, f32x4.mul(centered, f32x4.mul(halfBits(scales, halfMask), as112)));
+  return f32x4.add(total, f32x4.mul(centered, f32x4.mul(scales, as112)));
 }
 
 // @ts-ignore: decorator
@@ -101,10 +104,10 @@ type Sdot = i32;
     const scale = f32x4.splat(load<f32>(scales + b) * HALF_TO_FLOAT);
     const sum = sumOf<M>(sums);
     const offset = offsetOf<M>(sums);
-    t0 = addBlock<M>(t0, widen<A>(s0, ones), offset, w, halfMask, scale, sum);
-    t1 = addBlock<M>(t1, widen<A>(s1, ones), offset, w + 8, halfMask, scale, sum);
-    t2 = addBlock<M>(t2, widen<A>(s2, ones), offset, w + 16, halfMask, scale, sum);
-    t3 = addBlock<M>(t3, widen<A>(s3, ones), offset, w + 24, halfMask, scale, sum);
+    t0 = addBlock<M>(t0, widen<A>(s0, ones), offset, halfBits(w, halfMask), w, halfMask, scale, sum);
+    t1 = addBlock<M>(t1, widen<A>(s1, ones), offset, halfBits(w + 8, halfMask), w + 8, halfMask, scale, sum);
+    t2 = addBlock<M>(t2, widen<A>(s2, ones), offset, halfBits(w + 16, halfMask), w + 16, halfMask, scale, sum);
+    t3 = addBlock<M>(t3, widen<A>(s3, ones), offset, halfBits(w + 24, halfMask), w + 24, halfMask, scale, sum);
     w += tileBytes<M>() - SCALES;
   }
   storeRows(out, bias, t0, t1, t2, t3, accumulate);
@@ -141,27 +144,26 @@ type Sdot = i32;
     const scale = f32x4.splat(load<f32>(scales + b) * HALF_TO_FLOAT);
     const sum = sumOf<M>(sums);
     const offset = offsetOf<M>(sums);
-    t0 = addBlock<M>(t0, i32x4.add(el0, i32x4.shr_s(ol0, 8)), offset, w, halfMask, scale, sum);
-    t1 = addBlock<M>(t1, i32x4.add(el1, i32x4.shr_s(ol1, 8)), offset, w + 8, halfMask, scale, sum);
-    t2 = addBlock<M>(t2, i32x4.add(i32x4.shr_s(eh0, 4), oh0), offset, w + 16, halfMask, scale, sum);
-    t3 = addBlock<M>(t3, i32x4.add(i32x4.shr_s(eh1, 4), oh1), offset, w + 24, halfMask, scale, sum);
+    t0 = addBlock<M>(t0, i32x4.add(el0, i32x4.shr_s(ol0, 8)), offset, halfBits(w, halfMask), w, halfMask, scale, sum);
+    t1 = addBlock<M>(t1, i32x4.add(el1, i32x4.shr_s(ol1, 8)), offset, halfBits(w + 8, halfMask), w + 8, halfMask, scale, sum);
+    t2 = addBlock<M>(t2, i32x4.add(i32x4.shr_s(eh0, 4), oh0), offset, halfBits(w + 16, halfMask), w + 16, halfMask, scale, sum);
+    t3 = addBlock<M>(t3, i32x4.add(i32x4.shr_s(eh1, 4), oh1), offset, halfBits(w + 24, halfMask), w + 24, halfMask, scale, sum);
     w += tileBytes<M>() - SCALES;
   }
   storeRows(out, bias, t0, t1, t2, t3, accumulate);
 }
 
 /**
- * Two tokens, one row group. The f32 sums of 2 tokens x 4 vectors live in `scratch` (128 bytes). All registers come in
- * pairs that are neighbours in memory (A and B, rows 0-3 and 4-7), which is what V8 needs to fuse them into 256 bits.
+ * Two tokens, one row group. All registers come in pairs that are neighbours in memory (A and B, rows 0-3 and 4-7),
+ * which is what V8 needs to fuse them into 256 bits.
  */
 // @ts-ignore: decorator
-@inline function rowGroup2<M, A>(w: usize, a0: usize, aStride: usize, k: usize, scratch: usize): void {
+@inline function rowGroup2<M, A>(w: usize, a0: usize, aStride: usize, k: usize, out0: usize, out1: usize, bias: usize, accumulate: bool): void {
   const mask = RELAXED ? loadNibbleMask() : loadShortNibbleMask(0);
   const ones = loadOnes(), halfMask = loadHalfMask();
-  const values = valueBytes4(k);
-  const scales0 = a0 + values, scales1 = scales0 + aStride;
-  const zero = f32x4.splat(0);
-  for (let i: usize = 0; i < 128; i += 16) v128.store(scratch + i, zero);
+  const scales0 = a0 + valueBytes4(k), scales1 = scales0 + aStride;
+  let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
+  let u0 = f32x4.splat(0), u1 = f32x4.splat(0), u2 = f32x4.splat(0), u3 = f32x4.splat(0);
   for (let b: usize = 0; b < k >> 3; b += 4) {
     let r0 = i16x8.splat(0), r1 = i16x8.splat(0), r2 = i16x8.splat(0), r3 = i16x8.splat(0);
     let s0 = i16x8.splat(0), s1 = i16x8.splat(0), s2 = i16x8.splat(0), s3 = i16x8.splat(0);
@@ -196,25 +198,100 @@ type Sdot = i32;
       }
       w += 32;
     }
-    addToken<M, A>(scratch, r0, r1, r2, r3, scales0 + b, k, w, ones, halfMask);
-    addToken<M, A>(scratch + 64, s0, s1, s2, s3, scales1 + b, k, w, ones, halfMask);
+    const h0 = halfBits(w, halfMask), h1 = halfBits(w + 8, halfMask), h2 = halfBits(w + 16, halfMask), h3 = halfBits(w + 24, halfMask);
+    let scale = f32x4.splat(load<f32>(scales0 + b) * HALF_TO_FLOAT);
+    let sum = sumOf<M>(scales0 + (k >> 3) + b);
+    let offset = offsetOf<M>(scales0 + (k >> 3) + b);
+    t0 = addBlock<M>(t0, widen<A>(r0, ones), offset, h0, w, halfMask, scale, sum);
+    t1 = addBlock<M>(t1, widen<A>(r1, ones), offset, h1, w + 8, halfMask, scale, sum);
+    t2 = addBlock<M>(t2, widen<A>(r2, ones), offset, h2, w + 16, halfMask, scale, sum);
+    t3 = addBlock<M>(t3, widen<A>(r3, ones), offset, h3, w + 24, halfMask, scale, sum);
+    scale = f32x4.splat(load<f32>(scales1 + b) * HALF_TO_FLOAT);
+    sum = sumOf<M>(scales1 + (k >> 3) + b);
+    offset = offsetOf<M>(scales1 + (k >> 3) + b);
+    u0 = addBlock<M>(u0, widen<A>(s0, ones), offset, h0, w, halfMask, scale, sum);
+    u1 = addBlock<M>(u1, widen<A>(s1, ones), offset, h1, w + 8, halfMask, scale, sum);
+    u2 = addBlock<M>(u2, widen<A>(s2, ones), offset, h2, w + 16, halfMask, scale, sum);
+    u3 = addBlock<M>(u3, widen<A>(s3, ones), offset, h3, w + 24, halfMask, scale, sum);
+    w += tileBytes<M>() - SCALES;
+  }
+  storeRows(out0, bias, t0, t1, t2, t3, accumulate);
+  storeRows(out1, bias, u0, u1, u2, u3, accumulate);
+}
+
+/**
+ * Four tokens, one row group, relaxed build. 16 sums of a block are as many as x64 has registers; V8 spills few of them
+ * in 128 bits and none in 256. The f32 sums of 4 tokens x 4 vectors live in `scratch` (256 bytes).
+ */
+// @ts-ignore: decorator
+@inline function rowGroup4<M, A>(w: usize, a0: usize, aStride: usize, k: usize, scratch: usize): void {
+  const mask = loadNibbleMask(), ones = loadOnes(), halfMask = loadHalfMask();
+  const a1 = a0 + aStride, a2 = a1 + aStride, a3 = a2 + aStride;
+  const values = valueBytes4(k);
+  const zero = f32x4.splat(0);
+  for (let i: usize = 0; i < 256; i += 16) v128.store(scratch + i, zero);
+  for (let b: usize = 0; b < k >> 3; b += 4) {
+    let r0 = i16x8.splat(0), r1 = i16x8.splat(0), r2 = i16x8.splat(0), r3 = i16x8.splat(0);
+    let s0 = i16x8.splat(0), s1 = i16x8.splat(0), s2 = i16x8.splat(0), s3 = i16x8.splat(0);
+    let t0 = i16x8.splat(0), t1 = i16x8.splat(0), t2 = i16x8.splat(0), t3 = i16x8.splat(0);
+    let u0 = i16x8.splat(0), u1 = i16x8.splat(0), u2 = i16x8.splat(0), u3 = i16x8.splat(0);
+    let i = b << 3;
+    for (let end = i + 32; i < end; i += 4) {
+      const p = v128.load(w), q = v128.load(w, 16);
+      const n0 = v128.and(p, mask), n1 = v128.and(q, mask);
+      const n2 = v128.and(i16x8.shr_u(p, 4), mask), n3 = v128.and(i16x8.shr_u(q, 4), mask);
+      let x = v128.load32_splat(a0 + i);
+      r0 = dotStep<A>(r0, x, n0);
+      r1 = dotStep<A>(r1, x, n1);
+      r2 = dotStep<A>(r2, x, n2);
+      r3 = dotStep<A>(r3, x, n3);
+      x = v128.load32_splat(a1 + i);
+      s0 = dotStep<A>(s0, x, n0);
+      s1 = dotStep<A>(s1, x, n1);
+      s2 = dotStep<A>(s2, x, n2);
+      s3 = dotStep<A>(s3, x, n3);
+      x = v128.load32_splat(a2 + i);
+      t0 = dotStep<A>(t0, x, n0);
+      t1 = dotStep<A>(t1, x, n1);
+      t2 = dotStep<A>(t2, x, n2);
+      t3 = dotStep<A>(t3, x, n3);
+      x = v128.load32_splat(a3 + i);
+      u0 = dotStep<A>(u0, x, n0);
+      u1 = dotStep<A>(u1, x, n1);
+      u2 = dotStep<A>(u2, x, n2);
+      u3 = dotStep<A>(u3, x, n3);
+      w += 32;
+    }
+    const h0 = halfBits(w, halfMask), h1 = halfBits(w + 8, halfMask);
+    const h2 = halfBits(w + 16, halfMask), h3 = halfBits(w + 24, halfMask);
+    const s = values + b;
+    addToken<M, A>(scratch, r0, r1, r2, r3, h0, h1, h2, h3, a0 + s, k, w, ones, halfMask);
+    addToken<M, A>(scratch + 64, s0, s1, s2, s3, h0, h1, h2, h3, a1 + s, k, w, ones, halfMask);
+    addToken<M, A>(scratch + 128, t0, t1, t2, t3, h0, h1, h2, h3, a2 + s, k, w, ones, halfMask);
+    addToken<M, A>(scratch + 192, u0, u1, u2, u3, h0, h1, h2, h3, a3 + s, k, w, ones, halfMask);
     w += tileBytes<M>() - SCALES;
   }
 }
 
 // @ts-ignore: decorator
-@inline function addToken<M, A>(totals: usize, r0: v128, r1: v128, r2: v128, r3: v128, scales: usize, k: usize, ws: usize, ones: v128, halfMask: v128): void {
+@inline function addToken<M, A>(totals: usize, r0: v128, r1: v128, r2: v128, r3: v128, h0: v128, h1: v128, h2: v128, h3: v128, scales: usize, k: usize, at: usize, ones: v128, halfMask: v128): void {
   const scale = f32x4.splat(load<f32>(scales) * HALF_TO_FLOAT);
   const sum = sumOf<M>(scales + (k >> 3));
   const offset = offsetOf<M>(scales + (k >> 3));
-  const t0 = addBlock<M>(v128.load(totals), widen<A>(r0, ones), offset, ws, halfMask, scale, sum);
-  const t1 = addBlock<M>(v128.load(totals, 16), widen<A>(r1, ones), offset, ws + 8, halfMask, scale, sum);
-  const t2 = addBlock<M>(v128.load(totals, 32), widen<A>(r2, ones), offset, ws + 16, halfMask, scale, sum);
-  const t3 = addBlock<M>(v128.load(totals, 48), widen<A>(r3, ones), offset, ws + 24, halfMask, scale, sum);
+  const t0 = addBlock<M>(v128.load(totals), widen<A>(r0, ones), offset, h0, at, halfMask, scale, sum);
+  const t1 = addBlock<M>(v128.load(totals, 16), widen<A>(r1, ones), offset, h1, at + 8, halfMask, scale, sum);
+  const t2 = addBlock<M>(v128.load(totals, 32), widen<A>(r2, ones), offset, h2, at + 16, halfMask, scale, sum);
+  const t3 = addBlock<M>(v128.load(totals, 48), widen<A>(r3, ones), offset, h3, at + 24, halfMask, scale, sum);
   v128.store(totals, t0);
   v128.store(totals, t1, 16);
   v128.store(totals, t2, 32);
   v128.store(totals, t3, 48);
+}
+
+// @ts-ignore: decorator
+@inline function rowGroup1<M, A>(w: usize, a: usize, k: usize, out: usize, bias: usize, accumulate: bool): void {
+  if (RELAXED) rowGroupRelaxed<M, A>(w, a, k, out, bias, accumulate);
+  else rowGroupSimd<M>(w, a, k, out, bias, accumulate);
 }
 
 /** Row groups [from, to) for one token. */
@@ -222,46 +299,47 @@ type Sdot = i32;
 @inline function gemv<M, A>(w: usize, a: usize, k: usize, from: usize, to: usize, out: usize, bias: usize, accumulate: bool): void {
   const groupBytes = (k >> 5) * tileBytes<M>();
   for (let r = from; r < to; r++) {
-    const tiles = w + r * groupBytes, o = out + (r << 6), c = bias + (r << 6);
-    if (RELAXED) rowGroupRelaxed<M, A>(tiles, a, k, o, c, accumulate);
-    else rowGroupSimd<M>(tiles, a, k, o, c, accumulate);
+    rowGroup1<M, A>(w + r * groupBytes, a, k, out + (r << 6), bias + (r << 6), accumulate);
   }
 }
 
-/** Row groups [from, to) for an even number of tokens; each row group is read from memory once. */
+/** Row groups [from, to) for several tokens; each row group is read from memory once. */
 // @ts-ignore: decorator
 @inline function gemm<M, A>(w: usize, a: usize, tokens: usize, k: usize, from: usize, to: usize, out: usize, outStride: usize, bias: usize, accumulate: bool, scratch: usize): void {
   const groupBytes = (k >> 5) * tileBytes<M>();
   const aStride = valueBytes4(k) + (k >> 2);
   for (let r = from; r < to; r++) {
     const tiles = w + r * groupBytes, c = bias + (r << 6);
-    let o = out + (r << 6);
-    for (let t: usize = 0; t < tokens; t += 2) {
-      rowGroup2<M, A>(tiles, a + t * aStride, aStride, k, scratch);
-      storeSums(o, c, scratch, accumulate);
-      storeSums(o + outStride, c, scratch + 64, accumulate);
-      o += outStride << 1;
+    let o = out + (r << 6), x = a, left = tokens;
+    if (RELAXED) {
+      for (; left >= 4; left -= 4) {
+        rowGroup4<M, A>(tiles, x, aStride, k, scratch);
+        for (let s = scratch; s < scratch + 256; s += 64) {
+          storeRows(o, c, v128.load(s), v128.load(s, 16), v128.load(s, 32), v128.load(s, 48), accumulate);
+          o += outStride;
+        }
+        x += aStride << 2;
+      }
     }
+    for (; left >= 2; left -= 2) {
+      rowGroup2<M, A>(tiles, x, aStride, k, o, o + outStride, c, accumulate);
+      o += outStride << 1;
+      x += aStride << 1;
+    }
+    if (left) rowGroup1<M, A>(tiles, x, k, o, c, accumulate);
   }
 }
 
 // @ts-ignore: decorator
-@inline function storeSums(out: usize, bias: usize, sums: usize, accumulate: bool): void {
-  storeRows(out, bias, v128.load(sums), v128.load(sums, 16), v128.load(sums, 32), v128.load(sums, 48), accumulate);
-}
-
-// @ts-ignore: decorator
 @inline function matmul<M, A>(w: usize, a: usize, tokens: usize, k: usize, from: usize, to: usize, out: usize, outStride: usize, bias: usize, accumulate: bool, scratch: usize): void {
-  const even = tokens & ~1;
-  if (even) gemm<M, A>(w, a, even, k, from, to, out, outStride, bias, accumulate, scratch);
-  const aStride = valueBytes4(k) + (k >> 2);
-  if (even < tokens) gemv<M, A>(w, a + even * aStride, k, from, to, out + even * outStride, bias, accumulate);
+  if (tokens == 1) gemv<M, A>(w, a, k, from, to, out, bias, accumulate);
+  else gemm<M, A>(w, a, tokens, k, from, to, out, outStride, bias, accumulate, scratch);
 }
 
 /**
  * Row groups [from, to) of a matrix in q4 tiles times `tokens` activation rows.
  * `w` the matrix's first tile, `a` rows of activation_bytes_q4(k), `out` f32 rows `outStride` bytes apart with room for
- * 16 * to numbers, `bias` f32[16 * to], `accumulate`: add to `out` instead of setting it, `scratch` 128 bytes.
+ * 16 * to numbers, `bias` f32[16 * to], `accumulate`: add to `out` instead of setting it, `scratch` 256 bytes.
  */
 export function matmul_q4(w: usize, a: usize, tokens: usize, k: usize, from: usize, to: usize, out: usize, outStride: usize, bias: usize, accumulate: bool, scratch: usize): void {
   matmul<NoMins, Pairs>(w, a, tokens, k, from, to, out, outStride, bias, accumulate, scratch);

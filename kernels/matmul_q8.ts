@@ -16,8 +16,8 @@ import { HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask, storeRows } from ".
 @inline const SCALES: usize = 512;
 
 // @ts-ignore: decorator
-@inline function addBlock(total: v128, dots: v128, scales: usize, halfMask: v128, as112: v128): v128 {
-  return f32x4.add(total, f32x4.mul(f32x4.convert_i32x4_s(dots), f32x4.mul(halfBits(scales, halfMask), as112)));
+@inline function addBlock(total: v128, dots: v128, scales: v128, as112: v128): v128 {
+  return f32x4.add(total, f32x4.mul(f32x4.convert_i32x4_s(dots), f32x4.mul(scales, as112)));
 }
 
 /** One token, one row group. */
@@ -37,61 +37,74 @@ import { HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask, storeRows } from ".
       w += 32;
     }
     const scale = f32x4.splat(load<f32>(scales + b) * HALF_TO_FLOAT);
-    t0 = addBlock(t0, s0, w, halfMask, scale);
-    t1 = addBlock(t1, s1, w + 8, halfMask, scale);
-    t2 = addBlock(t2, s2, w + 16, halfMask, scale);
-    t3 = addBlock(t3, s3, w + 24, halfMask, scale);
+    t0 = addBlock(t0, s0, halfBits(w, halfMask), scale);
+    t1 = addBlock(t1, s1, halfBits(w + 8, halfMask), scale);
+    t2 = addBlock(t2, s2, halfBits(w + 16, halfMask), scale);
+    t3 = addBlock(t3, s3, halfBits(w + 24, halfMask), scale);
     w += TILE - SCALES;
   }
   storeRows(out, bias, t0, t1, t2, t3, accumulate);
 }
 
-/** Two tokens, one row group. The f32 sums of 2 tokens x 4 vectors live in `scratch` (128 bytes). */
+/** Four tokens, one row group. The f32 sums of 4 tokens x 4 vectors live in `scratch` (256 bytes); see matmul_q4.ts. */
 // @ts-ignore: decorator
-@inline function rowGroup2(w: usize, a: usize, aStride: usize, k: usize, scratch: usize): void {
+@inline function rowGroup4(w: usize, a0: usize, aStride: usize, k: usize, scratch: usize): void {
   const zero = f32x4.splat(0), halfMask = loadHalfMask();
-  const scales0 = a + (k << 1), scales1 = scales0 + aStride;
-  for (let i: usize = 0; i < 128; i += 16) v128.store(scratch + i, zero);
+  const a1 = a0 + aStride, a2 = a1 + aStride, a3 = a2 + aStride;
+  for (let i: usize = 0; i < 256; i += 16) v128.store(scratch + i, zero);
   for (let b: usize = 0; b < k >> 3; b += 4) {
     let r0 = i32x4.splat(0), r1 = i32x4.splat(0), r2 = i32x4.splat(0), r3 = i32x4.splat(0);
     let s0 = i32x4.splat(0), s1 = i32x4.splat(0), s2 = i32x4.splat(0), s3 = i32x4.splat(0);
-    for (let end = a + 64; a < end; a += 4) {
-      const x = v128.load32_splat(a), y = v128.load32_splat(a + aStride);
-      let p = v128.load8x8_s(w), q = v128.load8x8_s(w, 8);
-      r0 = i32x4.add(r0, i32x4.dot_i16x8_s(p, x));
-      r1 = i32x4.add(r1, i32x4.dot_i16x8_s(q, x));
-      s0 = i32x4.add(s0, i32x4.dot_i16x8_s(p, y));
-      s1 = i32x4.add(s1, i32x4.dot_i16x8_s(q, y));
-      p = v128.load8x8_s(w, 16);
-      q = v128.load8x8_s(w, 24);
-      r2 = i32x4.add(r2, i32x4.dot_i16x8_s(p, x));
-      r3 = i32x4.add(r3, i32x4.dot_i16x8_s(q, x));
-      s2 = i32x4.add(s2, i32x4.dot_i16x8_s(p, y));
-      s3 = i32x4.add(s3, i32x4.dot_i16x8_s(q, y));
+    let t0 = i32x4.splat(0), t1 = i32x4.splat(0), t2 = i32x4.splat(0), t3 = i32x4.splat(0);
+    let u0 = i32x4.splat(0), u1 = i32x4.splat(0), u2 = i32x4.splat(0), u3 = i32x4.splat(0);
+    let i = b << 4;
+    for (let end = i + 64; i < end; i += 4) {
+      const n0 = v128.load8x8_s(w), n1 = v128.load8x8_s(w, 8);
+      const n2 = v128.load8x8_s(w, 16), n3 = v128.load8x8_s(w, 24);
+      let x = v128.load32_splat(a0 + i);
+      r0 = i32x4.add(r0, i32x4.dot_i16x8_s(n0, x));
+      r1 = i32x4.add(r1, i32x4.dot_i16x8_s(n1, x));
+      r2 = i32x4.add(r2, i32x4.dot_i16x8_s(n2, x));
+      r3 = i32x4.add(r3, i32x4.dot_i16x8_s(n3, x));
+      x = v128.load32_splat(a1 + i);
+      s0 = i32x4.add(s0, i32x4.dot_i16x8_s(n0, x));
+      s1 = i32x4.add(s1, i32x4.dot_i16x8_s(n1, x));
+      s2 = i32x4.add(s2, i32x4.dot_i16x8_s(n2, x));
+      s3 = i32x4.add(s3, i32x4.dot_i16x8_s(n3, x));
+      x = v128.load32_splat(a2 + i);
+      t0 = i32x4.add(t0, i32x4.dot_i16x8_s(n0, x));
+      t1 = i32x4.add(t1, i32x4.dot_i16x8_s(n1, x));
+      t2 = i32x4.add(t2, i32x4.dot_i16x8_s(n2, x));
+      t3 = i32x4.add(t3, i32x4.dot_i16x8_s(n3, x));
+      x = v128.load32_splat(a3 + i);
+      u0 = i32x4.add(u0, i32x4.dot_i16x8_s(n0, x));
+      u1 = i32x4.add(u1, i32x4.dot_i16x8_s(n1, x));
+      u2 = i32x4.add(u2, i32x4.dot_i16x8_s(n2, x));
+      u3 = i32x4.add(u3, i32x4.dot_i16x8_s(n3, x));
       w += 32;
     }
-    addToken(scratch, r0, r1, r2, r3, scales0 + b, w, halfMask);
-    addToken(scratch + 64, s0, s1, s2, s3, scales1 + b, w, halfMask);
+    const h0 = halfBits(w, halfMask), h1 = halfBits(w + 8, halfMask);
+    const h2 = halfBits(w + 16, halfMask), h3 = halfBits(w + 24, halfMask);
+    const s = (k << 1) + b;
+    addToken(scratch, r0, r1, r2, r3, h0, h1, h2, h3, a0 + s);
+    addToken(scratch + 64, s0, s1, s2, s3, h0, h1, h2, h3, a1 + s);
+    addToken(scratch + 128, t0, t1, t2, t3, h0, h1, h2, h3, a2 + s);
+    addToken(scratch + 192, u0, u1, u2, u3, h0, h1, h2, h3, a3 + s);
     w += TILE - SCALES;
   }
 }
 
 // @ts-ignore: decorator
-@inline function addToken(totals: usize, r0: v128, r1: v128, r2: v128, r3: v128, scale: usize, ws: usize, halfMask: v128): void {
+@inline function addToken(totals: usize, r0: v128, r1: v128, r2: v128, r3: v128, h0: v128, h1: v128, h2: v128, h3: v128, scale: usize): void {
   const as112 = f32x4.splat(load<f32>(scale) * HALF_TO_FLOAT);
-  const t0 = addBlock(v128.load(totals), r0, ws, halfMask, as112);
-  const t1 = addBlock(v128.load(totals, 16), r1, ws + 8, halfMask, as112);
-  const t2 = addBlock(v128.load(totals, 32), r2, ws + 16, halfMask, as112);
-  const t3 = addBlock(v128.load(totals, 48), r3, ws + 24, halfMask, as112);
+  const t0 = addBlock(v128.load(totals), r0, h0, as112);
+  const t1 = addBlock(v128.load(totals, 16), r1, h1, as112);
+  const t2 = addBlock(v128.load(totals, 32), r2, h2, as112);
+  const t3 = addBlock(v128.load(totals, 48), r3, h3, as112);
   v128.store(totals, t0);
   v128.store(totals, t1, 16);
   v128.store(totals, t2, 32);
   v128.store(totals, t3, 48);
-}
-
-// @ts-ignore: decorator
-@inline function storeSums(out: usize, bias: usize, sums: usize, accumulate: bool): void {
-  storeRows(out, bias, v128.load(sums), v128.load(sums, 16), v128.load(sums, 32), v128.load(sums, 48), accumulate);
 }
 
 /**
@@ -101,17 +114,22 @@ import { HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask, storeRows } from ".
 export function matmul_q8(w: usize, a: usize, tokens: usize, k: usize, from: usize, to: usize, out: usize, outStride: usize, bias: usize, accumulate: bool, scratch: usize): void {
   const groupBytes = (k >> 5) * TILE;
   const aStride = (k << 1) + (k >> 3);
-  const even = tokens & ~1;
   for (let r = from; r < to; r++) {
     const tiles = w + r * groupBytes, c = bias + (r << 6);
-    let o = out + (r << 6);
-    for (let t: usize = 0; t < even; t += 2) {
-      rowGroup2(tiles, a + t * aStride, aStride, k, scratch);
-      storeSums(o, c, scratch, accumulate);
-      storeSums(o + outStride, c, scratch + 64, accumulate);
-      o += outStride << 1;
+    let o = out + (r << 6), x = a, left = tokens;
+    for (; left >= 4; left -= 4) {
+      rowGroup4(tiles, x, aStride, k, scratch);
+      for (let s = scratch; s < scratch + 256; s += 64) {
+        storeRows(o, c, v128.load(s), v128.load(s, 16), v128.load(s, 32), v128.load(s, 48), accumulate);
+        o += outStride;
+      }
+      x += aStride << 2;
     }
-    if (even < tokens) rowGroup(tiles, a + even * aStride, k, o, c, accumulate);
+    for (; left > 0; left--) {
+      rowGroup(tiles, x, k, o, c, accumulate);
+      o += outStride;
+      x += aStride;
+    }
   }
 }
 

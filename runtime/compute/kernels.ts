@@ -205,7 +205,7 @@ export async function chooseKernels(device: Device, only?: KernelBuild): Promise
 
 const K = 256;
 const GROUPS = 4;
-const TOKENS = 5; // one pass of four tokens and one single one
+const TOKENS = 7; // passes of four tokens, two and one
 
 /** Where the self-test's pieces lie; the memory is its own and small. */
 const AT = {
@@ -254,9 +254,11 @@ function examine(device: Device, module: WebAssembly.Module, forms: readonly Dot
   };
   const outBytes = GROUPS * 64;
   const check = (matmul: Matmul, reference: (...rest: MatmulReferenceArguments) => void, what: string) => {
-    matmul(AT.w, AT.a, TOKENS, K, 0, GROUPS, AT.out, outBytes, AT.bias, false, AT.scratch);
-    reference(AT.w, AT.a, TOKENS, K, 0, GROUPS, AT.reference, outBytes, AT.bias, false);
-    same(AT.out, AT.reference, outBytes * TOKENS, what);
+    for (const tokens of [TOKENS, 1]) {
+      matmul(AT.w, AT.a, tokens, K, 0, GROUPS, AT.out, outBytes, AT.bias, false, AT.scratch);
+      reference(AT.w, AT.a, tokens, K, 0, GROUPS, AT.reference, outBytes, AT.bias, false);
+      same(AT.out, AT.reference, outBytes * tokens, what);
+    }
   };
   quantized(kernels.quantize_q8, kernels.quantize_q8_reference, kernels.activation_bytes_q8(K), "16-bit quantizer");
   scales(544, 512);

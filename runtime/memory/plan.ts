@@ -125,7 +125,7 @@ export interface Layout {
 const LOGITS_ROWS = 16;
 const STAGING_BYTES = 1 << 20;
 const RETILE_SCRATCH_BYTES = 20480;
-const MATMUL_SCRATCH_BYTES = 128;
+const MATMUL_SCRATCH_BYTES = 256;
 
 /** Hands out addresses. */
 class Cursor {

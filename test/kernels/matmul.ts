@@ -116,7 +116,7 @@ function layCase(subject: Subject, kase: MatmulCase, next: () => number, by: "ke
       a,
       bias: floats(to * TILE_ROWS, "random", next),
       out: accumulate ? floats(outBytes / 4, "random", next) : outBytes,
-      scratch: 128,
+      scratch: 256,
     },
     last,
   );
@@ -132,7 +132,7 @@ function multiply(subject: Subject, kase: MatmulCase, laid: Laid, together = tru
   const { k, tokens, from, to, accumulate, kind } = kase;
   const { w, a, out, stride, bias, scratch, rows } = laid;
   const matmul = matmulOf(subject.kernels, kind, subject.form);
-  const results = subject.arena.run([...rows, { at: scratch, bytes: 128 }], () => {
+  const results = subject.arena.run([...rows, { at: scratch, bytes: 256 }], () => {
     if (together) matmul(w, a, tokens, k, from, to, out, stride, bias, accumulate, scratch);
     else {
       for (let t = 0; t < tokens; t++) {
@@ -257,7 +257,7 @@ export function poisoned(subject: Subject, kind: TileKind, value: number, next: 
   x[4 * kase.k + 3] = value;
   const a = activationRows(subject, kase, x, "kernels");
   const out = kase.tokens * 64;
-  const at = subject.arena.lay({ w: weights(kase, next), a, bias: new Float32Array(16), out, scratch: 128 }, 0);
+  const at = subject.arena.lay({ w: weights(kase, next), a, bias: new Float32Array(16), out, scratch: 256 }, 0);
   const rows = Array.from({ length: kase.tokens }, (_, t) => ({ at: at.out + t * 64, bytes: 64 }));
   const laid = { ...at, stride: 64, rowBytes: rowBytes(subject, kind, kase.k), rows };
   return multiply(subject, kase, laid).map((row) => new Float32Array(row.buffer));

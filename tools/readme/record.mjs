@@ -29,10 +29,10 @@ for (const command of commands) {
   lines.push({ kind: "output", text: "" });
 }
 
-const escape = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+const escapeXml = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 const height = lines.length * LINE + 36;
 const rows = lines.map(({ kind, text }, i) => {
-  return `<text class="${kind}" x="20" y="${38 + i * LINE}" xml:space="preserve">${escape(text)}</text>`;
+  return `<text class="${kind}" x="20" y="${38 + i * LINE}" xml:space="preserve">${escapeXml(text)}</text>`;
 });
 writeFileSync(
   out,

@@ -1,0 +1,102 @@
+/**
+ * Draws what peers.mjs measured: node tools/bench/plot.mjs FILE.json OUT.svg
+ * Bars are medians, whiskers reach from the slowest to the fastest round. Follows the reader's light or dark mode.
+ */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { formatRate } from "./peers/report.mjs";
+
+const WIDTH = 760;
+const LEFT = 24;
+const BAR_LEFT = 214;
+const BAR_WIDTH = 420;
+const ROW = 26;
+const BAR = 16;
+const PANEL_GAP = 34;
+
+const STYLE = `
+text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: #1f2328; }
+.title { font-size: 15px; font-weight: 600; }
+.quiet { fill: #59636e; font-size: 12px; }
+.ours { fill: #0f766e; }
+.peer { fill: #afb8c1; }
+.whisker { stroke: #1f2328; stroke-width: 1.2; opacity: .65; }
+.axis { stroke: #d1d9e0; }
+@media (prefers-color-scheme: dark) {
+  text { fill: #f0f6fc; }
+  .quiet { fill: #9198a1; }
+  .ours { fill: #2dd4bf; }
+  .peer { fill: #59636e; }
+  .whisker { stroke: #f0f6fc; }
+  .axis { stroke: #3d444d; }
+}`;
+
+const escapeXml = (text) =>
+  text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
+const text = (x, y, content, name = "") =>
+  `<text x="${x}" y="${y}"${name && ` class="${name}"`}>${escapeXml(content)}</text>`;
+const round = (value) => Math.round(value * 10) / 10;
+
+/** One bar with its name, whisker and value; `scale` in pixels per token/s. */
+function bar({ engine, peer, ...result }, phase, y, scale) {
+  const { min, median, max } = result[phase];
+  const middle = y + BAR / 2;
+  const [from, to, end] = [min, max, median].map((value) => round(BAR_LEFT + value * scale));
+  const parts = [
+    text(LEFT, y + 13, engine),
+    `<rect x="${BAR_LEFT}" y="${y}" width="${round(median * scale)}" height="${BAR}" rx="2" class="${peer ? "peer" : "ours"}"/>`,
+    text(Math.max(to, end) + 8, y + 13, formatRate(median)),
+  ];
+  if (to > from) {
+    const ticks = [from, to].map((x) => `M${x} ${middle - 4}v8`).join("");
+    parts.push(`<path d="M${from} ${middle}H${to}${ticks}" class="whisker" fill="none"/>`);
+  }
+  return parts;
+}
+
+/** All bars of a phase on one scale, grouped by threads, from `top` downwards. Returns the parts and where they end. */
+function panel(results, phase, top) {
+  const scale = BAR_WIDTH / Math.max(...results.map((result) => result[phase].max));
+  const parts = [
+    text(LEFT, top, phase === "decode" ? "Generating, tokens/s" : "Reading the prompt, tokens/s", "title"),
+  ];
+  let y = top + 12;
+  const start = y;
+  for (const threads of new Set(results.map((result) => result.threads))) {
+    parts.push(text(LEFT, y + 14, threads === 1 ? "1 thread" : `${threads} threads`, "quiet"));
+    y += 22;
+    for (const result of results.filter((candidate) => candidate.threads === threads)) {
+      parts.push(...bar(result, phase, y, scale));
+      y += ROW;
+    }
+  }
+  parts.push(`<path d="M${BAR_LEFT} ${start}V${y}" class="axis"/>`);
+  return { parts, end: y };
+}
+
+function draw({ machine, model, results }) {
+  const parts = [];
+  let y = 34;
+  for (const phase of ["decode", "prefill"]) {
+    const drawn = panel(results, phase, y);
+    parts.push(...drawn.parts);
+    y = drawn.end + PANEL_GAP;
+  }
+  const memory = `${Math.round(machine.memoryBytes / 2 ** 30)} GiB`;
+  const facts = [model.name, machine.cpu, `${machine.cores} cores`, memory, machine.date.slice(0, 10)];
+  parts.push(text(LEFT, y - 10, facts.join(" · "), "quiet"));
+  const height = y + 10;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-label="Tokens per second of PiPhi and other engines">
+<style>${STYLE}
+</style>
+${parts.join("\n")}
+</svg>
+`;
+}
+
+const [, , input, out] = process.argv;
+if (!input || !out) {
+  console.error("usage: node tools/bench/plot.mjs FILE.json OUT.svg (FILE.json comes from peers.mjs --out)");
+  process.exit(2);
+}
+writeFileSync(out, draw(JSON.parse(readFileSync(input, "utf8"))));
