@@ -49,6 +49,8 @@ export interface GenerateOptions extends SamplingOptions {
   stop?: string[];
   /** Go on after the end-of-text token (benchmarks). */
   ignoreEos?: boolean;
+  /** Measure where the time goes; costs a few percent. */
+  profile?: boolean;
   signal?: AbortSignal;
 }
 
@@ -93,6 +95,13 @@ export interface GenerateResult {
   generatedTokens: number;
   stopReason: StopReason;
   timings: Timings;
+  profile?: Profile;
+}
+
+/** Milliseconds of the leading thread by operation; "other" is sampling, text and JavaScript. */
+export interface Profile {
+  prefill: Record<string, number>;
+  decode: Record<string, number>;
 }
 
 /** A running generation: iterate over its deltas, or await its result, or both. */

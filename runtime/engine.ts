@@ -180,8 +180,9 @@ export class Engine {
   ): Promise<GenerateResult> {
     this.cancelled = false;
     const { sequence, tokenizer, loadMs, pause } = this;
+    const profile = (on: boolean) => this.leader.profile(on);
     return generate(
-      { sequence, tokenizer, loadMs, emit, pause, contextLength: this.layout.contextLength },
+      { sequence, tokenizer, loadMs, emit, pause, profile, contextLength: this.layout.contextLength },
       ids,
       options,
     );

@@ -14,6 +14,8 @@ export interface GenerateContext {
   loadMs: number;
   emit(delta: Delta): void;
   pause: Pause;
+  /** Starts the leading thread's profile anew, or ends it, and returns the one so far. */
+  profile(on: boolean): Record<string, number>;
 }
 
 /** What can cross to the engine's thread. */
@@ -40,6 +42,8 @@ export async function generate(
     emit({ text: piece, id });
   };
 
+  let prefillProfile: Record<string, number> = {};
+  context.profile(options.profile === true);
   const cachedTokens = sequence.rewind(prompt);
   let pending: readonly number[] = prompt.slice(cachedTokens);
   while (tokens.length < limit) {
@@ -52,6 +56,7 @@ export async function generate(
       break;
     }
     clock.token(prompt.length - cachedTokens);
+    if (options.profile && tokens.length === 0) prefillProfile = context.profile(true);
     tokens.push(id);
     recent.push(id);
     if (recent.length > 64) recent.shift();
@@ -72,8 +77,13 @@ export async function generate(
     const held = rest.stopped ? rest.text : rest.text + stops.flush();
     if (held !== "") say(held, tokens.at(-1) ?? -1);
   }
+  const decodeProfile = context.profile(false);
   const counts = { promptTokens: prompt.length, cachedTokens, generatedTokens: tokens.length };
-  return { text, tokens, ...counts, stopReason, timings: clock.timings(tokens.length) };
+  const timings = clock.timings(tokens.length);
+  const result = { text, tokens, ...counts, stopReason, timings };
+  if (!options.profile) return result;
+  const prefill = withOther(prefillProfile, timings.prefillMs);
+  return { ...result, profile: { prefill, decode: withOther(decodeProfile, timings.decodeMs) } };
 }
 
 /** How many tokens may be generated; refuses prompts that leave room for none. */
@@ -94,6 +104,11 @@ function tokenLimit({ contextLength }: GenerateContext, prompt: readonly number[
   }
   // The last token that fits is sampled but need not be computed itself.
   return Math.min(maxTokens, room + 1);
+}
+
+function withOther(profile: Record<string, number>, totalMs: number): Record<string, number> {
+  const known = Object.values(profile).reduce((sum, ms) => sum + ms, 0);
+  return { ...profile, other: Math.max(0, totalMs - known) };
 }
 
 class Clock {

@@ -93,6 +93,13 @@ export class Member {
     return this.unlessStopped(() => this.phi2.forward(tokens, logitsFrom));
   }
 
+  /** Leader: starts its profile anew, or ends it; returns milliseconds by operation so far. */
+  profile(on: boolean): Record<string, number> {
+    const before = this.team.profile ?? [];
+    this.team.profile = on ? new Map() : undefined;
+    return Object.fromEntries(before);
+  }
+
   /** Leader: sends the team away. */
   dismiss(): void {
     this.job[JOB_KIND] = KIND_LEAVE;
@@ -122,7 +129,7 @@ export class Member {
         }
       };
       const stopped = () => Atomics.load(this.job, JOB_FAILED_PIECE) > 0;
-      this.team.run({ items, run: (index) => (stopped() ? undefined : guarded(index)) });
+      this.team.run({ name: "load", items, run: (index) => (stopped() ? undefined : guarded(index)) });
     });
   }
 

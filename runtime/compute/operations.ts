@@ -58,7 +58,7 @@ export class Operations {
       const row = embedding.offset + this.ids[t] * embedding.rowBytes;
       this.kernels.dequantize_row(embedding.type, row, d, x + t * d * 4);
     };
-    return { items: tokens, run };
+    return { name: "embedding", items: tokens, run };
   }
 
   /** hidden[t - from] = layer_norm(x[t]) for t in [from, to), in the formats that `consumers` read. */
@@ -70,7 +70,7 @@ export class Operations {
       this.kernels.layer_norm(x + (from + row) * d * 4, norm.weight, norm.bias, h, d, config.layerNormEpsilon);
       this.quantize(hidden, row, d, 0, d / BLOCK, consumers);
     };
-    return { items: to - from, run };
+    return { name: "norm and quantization", items: to - from, run };
   }
 
   /** out[t] = W input[t] + bias. */
@@ -80,7 +80,7 @@ export class Operations {
     const run = (item: number) => {
       this.multiplyGroups(tokens, product, item * chunk, Math.min(groups, (item + 1) * chunk), false);
     };
-    return { items: Math.ceil(groups / chunk), run };
+    return { name: "matmul", items: Math.ceil(groups / chunk), run };
   }
 
   /** out[t] += sum over products of (W input[t] + bias); all have the same outputs. */
@@ -91,7 +91,7 @@ export class Operations {
       const to = Math.min(groups, (item + 1) * chunk);
       for (const product of products) this.multiplyGroups(tokens, product, item * chunk, to, true);
     };
-    return { items: Math.ceil(groups / chunk), run };
+    return { name: "matmul", items: Math.ceil(groups / chunk), run };
   }
 
   /** hidden[t] = attention of all heads, in the format that `consumer` reads. */
@@ -110,7 +110,7 @@ export class Operations {
       }
       for (let t = 0; t < tokens; t++) this.quantize(hidden, t, d, item * blocks, (item + 1) * blocks, [consumer]);
     };
-    return { items: heads / together, run };
+    return { name: "attention", items: heads / together, run };
   }
 
   /** ffn[t] = gelu(ffn[t]), in the format that `consumer` reads. */
@@ -125,7 +125,7 @@ export class Operations {
       this.kernels.gelu(ffn.plain + (t * ff + first) * 4, last - first);
       this.quantize(ffn, t, ff, first / BLOCK, last / BLOCK, [consumer]);
     };
-    return { items: tokens * slices, run };
+    return { name: "gelu and quantization", items: tokens * slices, run };
   }
 
   /** Brings blocks [from, to) of a plain row into the formats that the consumers' tiles read. */

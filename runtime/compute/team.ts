@@ -15,6 +15,8 @@ const JOB_SPINS = 400_000;
 
 /** Work that the team does together: `items` pieces, any of which any thread may run, at the same time as others. */
 export interface Operation {
+  /** What it counts as in a profile. */
+  name: string;
   items: number;
   run(item: number): void;
 }
@@ -23,6 +25,8 @@ export interface Operation {
 export class Stopped extends Error {}
 
 export class Team {
+  /** Where this thread's milliseconds go, by operation, while there is a map to add them to. */
+  profile: Map<string, number> | undefined;
   private done = 0;
 
   constructor(
@@ -45,13 +49,19 @@ export class Team {
       if (item >= total) break;
       for (const operation of operations) {
         if (item < operation.items) {
-          operation.run(item);
+          this.timed(operation.name, () => operation.run(item));
           break;
         }
         item -= operation.items;
       }
     }
-    this.barrier();
+    this.timed("waiting", () => this.barrier());
+  }
+
+  private timed(name: string, work: () => void): void {
+    const start = this.profile ? performance.now() : 0;
+    work();
+    this.profile?.set(name, (this.profile.get(name) ?? 0) + performance.now() - start);
   }
 
   private barrier(): void {

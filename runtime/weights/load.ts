@@ -115,7 +115,7 @@ export class Loader {
       this.load(index);
       onPiece(index);
     };
-    return { items: this.plan.pieces.length, run };
+    return { name: "load", items: this.plan.pieces.length, run };
   }
 
   /** Reads and converts a piece; throws E_FILE_READ, E_FILE_TRUNCATED or E_TENSOR_VALUES. */

@@ -51,7 +51,8 @@ function play(scenario: Scenario): Ending {
       if (round > 0 && words[count(round - 1, (item * 7) % items)] !== 1) disorder = true;
     };
     try {
-      team.run({ items: half, run }, { items: items - half, run: (item) => run(half + item) });
+      const second = { name: "second", items: items - half, run: (item: number) => run(half + item) };
+      team.run({ name: "first", items: half, run }, second);
     } catch (error) {
       if (error instanceof Stopped) return { ending: "stopped", rounds: round };
       return { ending: error instanceof PiPhiError ? `${error.code} ${error.message}` : String(error), rounds: round };

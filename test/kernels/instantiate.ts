@@ -1,7 +1,7 @@
 /** A fresh instance of a built kernel module with a memory of its own. */
 
 import { existsSync, readFileSync } from "node:fs";
-import { setFlagsFromString } from "node:v8";
+import { setEngineFlags } from "../../devices/node/engine-flags.ts";
 import type { KernelBuild } from "../../runtime/device.ts";
 
 export interface Kernels {
@@ -15,9 +15,7 @@ const file = (build: KernelBuild): URL => new URL(`../../dist/kernels/${build}.w
 /** Whether the build exists; `npm run build` makes both. */
 export const isBuilt = (build: KernelBuild): boolean => existsSync(file(build));
 
-// Node 20 hides relaxed SIMD behind a flag, and its baseline compiler miscompiles it.
-setFlagsFromString("--experimental-wasm-relaxed-simd");
-setFlagsFromString("--no-liftoff");
+setEngineFlags();
 
 /** Instantiates a build on a shared memory of `pages` x 64 KiB; a failed assertion throws. */
 export async function instantiate(build: KernelBuild, pages: number): Promise<Kernels> {

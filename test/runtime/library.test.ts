@@ -74,6 +74,15 @@ describe("generate", () => {
     expect(await codeOf(phi.generate([...ids, 20]))).toBe("E_PROMPT_TOO_LONG");
   });
 
+  test("a profile accounts for the time", async () => {
+    const { profile, timings } = await phi.generate(PROMPT, { profile: true, ignoreEos: true, maxTokens: 40 });
+    const sum = (phase: Record<string, number>) => Object.values(phase).reduce((a, b) => a + b, 0);
+    expect(sum(profile!.decode)).toBeCloseTo(timings.decodeMs, 0);
+    expect(profile!.decode.matmul).toBeGreaterThan(profile!.decode.embedding ?? 0);
+    expect(profile!.prefill.matmul).toBeGreaterThan(0);
+    expect((await phi.generate(PROMPT)).profile).toBeUndefined();
+  });
+
   test("requests wait for their turn", async () => {
     const [a, b] = await Promise.all([phi.generate(PROMPT), phi.generate(PROMPT)]);
     expect(a.text).toBe(b.text);

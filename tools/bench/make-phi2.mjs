@@ -290,7 +290,7 @@ async function writeModel(out, options) {
   const free = freeBytes(out);
   if (bytes + 64 * MIB > free) {
     const [need, have] = [bytes, free].map((value) => `${Math.ceil(value / MIB)} MiB`);
-    throw new UsageError(`${out} takes ${need}, and ${have} are free. Choose another disk or fewer --layers.`);
+    throw new Error(`${out} takes ${need}, and ${have} are free. Choose another disk or fewer --layers.`);
   }
   const temporary = `${out}.${process.pid}.part`;
   const remove = () => fs.rmSync(temporary, { force: true });

@@ -82,15 +82,23 @@ function cacheFolder() {
 
 // ---- engines -------------------------------------------------------------------------------------------------------
 
-/** What a program prints, as JSON; Error with its last words when it fails. */
+/** Why a program failed, in a line: the command's own error document, or what Node printed of an exception. */
+function reasonOf({ stdout = "", stderr = "", message, killed }) {
+  if (killed) return `stopped after ${PROCESS_TIMEOUT_MS / 60_000} minutes; ask for fewer tokens`;
+  const document = /^\{"error":.*$/m.exec(stdout);
+  if (document) return JSON.parse(document[0]).error.message;
+  const exception = /^\S*Error\b.*$/m.exec(stderr) ?? /^.*Error:.*$/m.exec(stderr);
+  return (exception?.[0] ?? stderr.trim().split("\n").at(-1)) || message;
+}
+
+/** What a program prints, as JSON; Error with the reason when it fails. */
 async function runJson(program, args) {
   const options = { maxBuffer: 1 << 24, timeout: PROCESS_TIMEOUT_MS };
   try {
     const { stdout } = await promisify(execFile)(program, args, options);
     return JSON.parse(stdout);
   } catch (error) {
-    const words = `${error.stdout ?? ""}${error.stderr ?? ""}`.trim().split("\n").slice(-5).join("\n");
-    throw new Error(words || error.message);
+    throw new Error(reasonOf(error));
   }
 }
 
@@ -204,12 +212,13 @@ async function main() {
     const load = machine.loadAverage.toFixed(1);
     console.error(`warning: the load average is ${load}. Stop what else runs, or quote ratios only with care.`);
   }
+  const ours = ourEngines(nodes);
   fs.mkdirSync(folder, { recursive: true });
-  const { ready, absent } = preparePeers(folder, skipped);
   const model = prepareModel({ ...options, folder });
+  const { ready, absent } = preparePeers(folder, skipped);
   await warmPageCache(model);
 
-  const engines = [...ourEngines(nodes), ...peerEngines(ready)];
+  const engines = [...ours, ...peerEngines(ready)];
   const results = [];
   for (const threads of threadCounts) {
     for (const engine of engines) {

@@ -57,9 +57,7 @@ function bar({ engine, peer, ...result }, phase, y, scale) {
 /** All bars of a phase on one scale, grouped by threads, from `top` downwards. Returns the parts and where they end. */
 function panel(results, phase, top) {
   const scale = BAR_WIDTH / Math.max(...results.map((result) => result[phase].max));
-  const parts = [
-    text(LEFT, top, phase === "decode" ? "Generating, tokens/s" : "Reading the prompt, tokens/s", "title"),
-  ];
+  const parts = [text(LEFT, top, phase === "decode" ? "Decode, tokens/s" : "Prefill, tokens/s", "title")];
   let y = top + 12;
   const start = y;
   for (const threads of new Set(results.map((result) => result.threads))) {
@@ -99,4 +97,9 @@ if (!input || !out) {
   console.error("usage: node tools/bench/plot.mjs FILE.json OUT.svg (FILE.json comes from peers.mjs --out)");
   process.exit(2);
 }
-writeFileSync(out, draw(JSON.parse(readFileSync(input, "utf8"))));
+const report = JSON.parse(readFileSync(input, "utf8"));
+if (report.results.length === 0) {
+  console.error(`error: ${input} holds no results. Run peers.mjs again and see what it could not measure.`);
+  process.exit(1);
+}
+writeFileSync(out, draw(report));

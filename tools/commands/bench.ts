@@ -4,7 +4,7 @@ import type { Context } from "../context.ts";
 import { JSON_FLAG, LOAD_FLAGS, MODEL_FLAG, toLoadOptions } from "../flags.ts";
 import { onlyModel } from "../input.ts";
 import { describeMemory, withModel } from "../model.ts";
-import { defineCommand, integer } from "../options.ts";
+import { defineCommand, integer, toggle } from "../options.ts";
 import { columns, formatBytes, formatRate, plural, printable, writeJson } from "../output.ts";
 import { statusLine } from "../progress.ts";
 
@@ -29,8 +29,13 @@ function lengths({ contextLength, config }: ModelInfo, promptTokens?: number, ma
   return { promptTokens: p, maxTokens: n };
 }
 
-async function measure(phi: Phi, prompt: number[], maxTokens: number, signal: AbortSignal): Promise<GenerateResult> {
-  const result = await phi.generate(prompt, { maxTokens, ignoreEos: true, signal });
+async function measure(
+  phi: Phi,
+  prompt: number[],
+  options: { maxTokens: number; signal: AbortSignal; profile: boolean },
+): Promise<GenerateResult> {
+  const { maxTokens } = options;
+  const result = await phi.generate(prompt, { ...options, ignoreEos: true });
   if (result.stopReason === "cancelled")
     throw new PiPhiError("E_CANCELLED", "The measurement was cancelled; start again.");
   if (result.cachedTokens > 0 || result.generatedTokens !== maxTokens) {
@@ -56,7 +61,7 @@ function spread(values: number[]): Spread {
 
 async function benchmark(
   phi: Phi,
-  asked: { promptTokens?: number; maxTokens?: number; repeats: number },
+  asked: { promptTokens?: number; maxTokens?: number; repeats: number; profile: boolean },
   context: Context,
 ) {
   const { info } = phi;
@@ -67,7 +72,8 @@ async function benchmark(
     for (let round = 0; round <= asked.repeats; round++) {
       line.show(round === 0 ? "Warming up" : `Round ${round} of ${asked.repeats}`);
       const prompt = promptIds(promptTokens, round, info.config.vocabSize);
-      const result = await measure(phi, prompt, maxTokens, context.signal);
+      const { signal } = context;
+      const result = await measure(phi, prompt, { maxTokens, signal, profile: asked.profile });
       if (round > 0) results.push(result);
     }
   } finally {
@@ -85,7 +91,15 @@ async function benchmark(
     prefill: { tokens: promptTokens, tokensPerSecond: prefill },
     decode: { tokens: maxTokens, tokensPerSecond: decode, bytesPerToken: info.bytesPerToken, gigabytesPerSecond },
     memory: await phi.memory(),
+    ...(asked.profile && { profile: results[results.length - 1].profile }),
   };
+}
+
+/** "matmul  92.1 %", largest first. */
+function profileRows(profile: Record<string, number>): string[][] {
+  const total = Object.values(profile).reduce((sum, ms) => sum + ms, 0);
+  const sorted = Object.entries(profile).toSorted((a, b) => b[1] - a[1]);
+  return sorted.map(([name, ms]) => [name, `${((100 * ms) / total).toFixed(1)} %`]);
 }
 
 function format({ prefill, decode, ...report }: Awaited<ReturnType<typeof benchmark>>): string {
@@ -104,7 +118,11 @@ function format({ prefill, decode, ...report }: Awaited<ReturnType<typeof benchm
     speedRow("prefill", prefill.tokens, prefill.tokensPerSecond),
     speedRow("decode", decode.tokens, decode.tokensPerSecond),
   ];
-  return `${columns(facts)}\n${columns(speeds, "lrrrr")}`;
+  const tables = [columns(facts), columns(speeds, "lrrrr")];
+  for (const phase of ["prefill", "decode"] as const) {
+    if (report.profile) tables.push(columns([[`${phase} time`, ""], ...profileRows(report.profile[phase])], "lr"));
+  }
+  return tables.join("\n");
 }
 
 export const bench = defineCommand({
@@ -116,6 +134,7 @@ export const bench = defineCommand({
     // The first token comes with the prefill: one alone would leave nothing to time.
     "max-tokens": integer("N", [2, 1_000_000], `tokens to generate; default: ${DEFAULTS.maxTokens}`, "n"),
     repeat: integer("N", [1, 1000], `measured rounds; default: ${DEFAULTS.repeats}`),
+    profile: toggle("also show where the time of the last round went, on the leading thread"),
     ...LOAD_FLAGS,
     ...JSON_FLAG,
   },
@@ -130,6 +149,7 @@ export const bench = defineCommand({
       promptTokens: values["prompt-tokens"],
       maxTokens: values["max-tokens"],
       repeats: values.repeat ?? DEFAULTS.repeats,
+      profile: values.profile ?? false,
     };
     await withModel(context, onlyModel(values.model, words), toLoadOptions(values), async (phi) => {
       const report = await benchmark(phi, asked, context);

@@ -62,8 +62,10 @@ export function formatReport({ machine, model, results, ratios, absent }) {
     ...[prefill, decode, memory].map(formatRatio),
   ]);
   const titles = ["engine", "threads", "tokens", "prefill tok/s", "decode tok/s", "load s", "peak memory"];
-  const tables = [align([titles, ...measured])];
-  if (compared.length > 0) tables.push(align([["ratio", "threads", "prefill", "decode", "memory"], ...compared]));
-  for (const [engine, reason] of Object.entries(absent)) tables.push(`not measured: ${engine} (${reason})\n`);
-  return `${lines.join("\n")}\n\n${tables.join("\n")}`;
+  const blocks = [`${lines.join("\n")}\n`];
+  if (measured.length > 0) blocks.push(align([titles, ...measured]));
+  if (compared.length > 0) blocks.push(align([["ratio", "threads", "prefill", "decode", "memory"], ...compared]));
+  const missing = Object.entries(absent).map(([engine, reason]) => `not measured: ${engine} (${reason})\n`);
+  if (missing.length > 0) blocks.push(missing.join(""));
+  return blocks.join("\n");
 }
