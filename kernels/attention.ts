@@ -16,7 +16,7 @@
  * that reading it token by token leaves.
  */
 
-import { exp4, floatToHalf, halfToFloat, loadHalf4, maxLanes, roundToInt, roundToInt1, sumLanes, sumLanes4 } from "./lanes";
+import { exp4, floatToHalf, halfToFloat, loadHalf4, maxLanes, roundToInt, sumLanes, sumLanes4 } from "./lanes";
 import { hadamard16 } from "./hadamard";
 import { rotate } from "./rope";
 
@@ -48,18 +48,50 @@ export function attention_cache_bytes(half: bool, context: usize, headDim: usize
   return half ? context * (headDim << 2) : context * ((headDim << 1) + 4);
 }
 
-/** Quantizes a row of n f32 to signed bytes with one f16 scale; bytes go to `dst`, `step` apart. Returns the scale. */
-function quantizeRow(src: usize, n: usize, dst: usize, step: usize): u32 {
-  let m: f32 = 0;
-  for (let i: usize = 0; i < n; i++) m = max(m, abs(load<f32>(src + (i << 2))));
-  const bits = floatToHalf(m / 127.0);
-  const scale = halfToFloat(bits);
-  const inverse: f32 = scale > 0 ? <f32>1.0 / scale : 0;
-  for (let i: usize = 0; i < n; i++) {
-    const q = roundToInt1(load<f32>(src + (i << 2)) * inverse);
-    store<i8>(dst + i * step, max(-127, min(127, q)));
+/** The scale (f16 bits) of a row of n f32 that is to become signed bytes. */
+// @ts-ignore: decorator
+@inline function scaleOf(row: usize, n: usize): u32 {
+  let m = f32x4.splat(0);
+  for (let i: usize = 0; i < n << 2; i += 16) m = f32x4.max(m, f32x4.abs(v128.load(row + i)));
+  return floatToHalf(maxLanes(m) / 127.0);
+}
+
+/** 16 f32 as signed bytes, -127 to 127. */
+// @ts-ignore: decorator
+@inline function bytesOf(p: usize, inverse: v128): v128 {
+  const a = roundToInt(f32x4.mul(v128.load(p), inverse)), b = roundToInt(f32x4.mul(v128.load(p, 16), inverse));
+  const c = roundToInt(f32x4.mul(v128.load(p, 32), inverse)), d = roundToInt(f32x4.mul(v128.load(p, 48), inverse));
+  const bytes = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
+  return i8x16.max_s(bytes, i8x16.splat(-127));
+}
+
+// @ts-ignore: decorator
+@inline function inverseOf(scaleBits: u32): v128 {
+  const scale = halfToFloat(scaleBits);
+  return f32x4.splat(scale > 0 ? <f32>1.0 / scale : 0);
+}
+
+/** Stores a key: n signed bytes at `dst`. Returns the scale. */
+// @ts-ignore: decorator
+@inline function storeKey(key: usize, n: usize, dst: usize): u32 {
+  const scale = scaleOf(key, n), inverse = inverseOf(scale);
+  for (let i: usize = 0; i < n; i += 16) v128.store(dst + i, bytesOf(key + (i << 2), inverse));
+  return scale;
+}
+
+/** Stores a value: n signed bytes, the even (odd = 0) or odd ones of the pairs at `dst`. Returns the scale. */
+// @ts-ignore: decorator
+@inline function storeValue(value: usize, n: usize, dst: usize, odd: i32): u32 {
+  const scale = scaleOf(value, n), inverse = inverseOf(scale);
+  const shift = odd << 3, keep = i16x8.shl(i16x8.splat(0xff), 8 - shift);
+  for (let i: usize = 0; i < n; i += 16) {
+    const bytes = bytesOf(value + (i << 2), inverse);
+    const low = i16x8.shl(i16x8.extend_low_i8x16_u(bytes), shift), high = i16x8.shl(i16x8.extend_high_i8x16_u(bytes), shift);
+    const p = dst + (i << 1);
+    v128.store(p, v128.or(v128.and(v128.load(p), keep), low));
+    v128.store(p, v128.or(v128.and(v128.load(p, 16), keep), high), 16);
   }
-  return bits;
+  return scale;
 }
 
 /** Writes one token's key and value rows of a head into the cache. */
@@ -77,9 +109,9 @@ function quantizeRow(src: usize, n: usize, dst: usize, step: usize): u32 {
   hadamard16(value, headDim);
   const values = cache + context * headDim;
   const scales = values + context * headDim;
-  store<u16>(scales + (position << 1), quantizeRow(key, headDim, cache + position * headDim, 1));
-  const pair = values + (position >> 1) * (headDim << 1) + (position & 1);
-  store<u16>(scales + ((context + position) << 1), quantizeRow(value, headDim, pair, 2));
+  store<u16>(scales + (position << 1), storeKey(key, headDim, cache + position * headDim));
+  const pairs = values + (position >> 1) * (headDim << 1);
+  store<u16>(scales + ((context + position) << 1), storeValue(value, headDim, pairs, <i32>position & 1));
 }
 
 /** 0, or NaN if one of headDim f32 is infinite or NaN: neither the cache nor a quantized query can carry that. */
