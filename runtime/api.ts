@@ -47,11 +47,15 @@ export interface GenerateOptions extends SamplingOptions {
   maxTokens?: number;
   /** Texts that end the answer and are not part of it. */
   stop?: string[];
+  /**
+   * Ends a running answer, which then resolves with what there is and `stopReason: "cancelled"`; a request that still
+   * waits for its turn is rejected with E_CANCELLED.
+   */
+  signal?: AbortSignal;
   /** Go on after the end-of-text token (benchmarks). */
   ignoreEos?: boolean;
   /** Measure where the time goes; costs a few percent. */
   profile?: boolean;
-  signal?: AbortSignal;
 }
 
 export interface ChatMessage {
@@ -70,7 +74,7 @@ export type StopReason = "eos" | "stop" | "length" | "cancelled";
 export interface Timings {
   /** From `load()` to ready. */
   loadMs: number;
-  /** From the call of `generate()` to the first token. */
+  /** From when the engine begins with the request (others may be before it) to the first token. */
   firstTokenMs: number;
   prefillMs: number;
   prefillTokensPerSecond: number;

@@ -14,14 +14,14 @@ import type {
   Score,
   Tokenization,
 } from "./api.ts";
-import { chooseKernels, type KernelChoice } from "./compute/kernels.ts";
+import { allocateMemory, chooseKernels, type KernelChoice } from "./compute/kernels.ts";
 import { Member, type Membership } from "./compute/member.ts";
 import { reportLoss } from "./compute/team.ts";
 import type { Device, Thread } from "./device.ts";
 import { PiPhiError } from "./errors.ts";
 import { type EngineGenerateOptions, generate } from "./generate.ts";
 import { Sequence } from "./memory/kvcache.ts";
-import { type Layout, plan, WASM_PAGE_BYTES } from "./memory/plan.ts";
+import { type Layout, plan } from "./memory/plan.ts";
 import { planOptions } from "./options.ts";
 import { encodeParts, type PromptFormat, promptFormat } from "./text/prompt.ts";
 import { logSoftmaxTop } from "./text/sampler.ts";
@@ -70,19 +70,20 @@ export class Engine {
       const tokenizer = createTokenizer(vocabularyOf(manifest.metadata));
       const layout = plan(manifest, planOptions(device, manifest, options));
       const choice = await chooseKernels(device, options.kernel);
-      const memory = allocate(layout.totalBytes, device.sharedMemory);
+      const memory = allocateMemory(layout.totalBytes, device.sharedMemory);
       writeRopeTable(layout, memory.buffer);
       const loadPlan = planLoad(manifest, layout);
       const member = (index: number): Membership => ({ memory, choice, layout, loadPlan, index });
-      for (let index = 1; index < layout.threads; index++) {
-        const thread = device.startTeamWorker();
-        thread.onFailure(() => reportLoss(memory.buffer, layout.control));
-        thread.post(member(index));
-        threads.push(thread);
-      }
+      for (let index = 1; index < layout.threads; index++) threads.push(device.startTeamWorker());
+      const joined = Promise.all(threads.map((thread, i) => join(thread, member(i + 1))));
+      joined.catch(() => {}); // seen below, unless an error comes first
       const leader = new Member(device, member(0));
       loadVectors(manifest, layout, memory.buffer);
-      leader.load((loadedBytes) => onProgress({ phase: "weights", loadedBytes, totalBytes: loadPlan.totalBytes }));
+      await joined;
+      const { totalBytes } = loadPlan;
+      const report = (loadedBytes: number) => onProgress({ phase: "weights", loadedBytes, totalBytes });
+      leader.load(report);
+      report(totalBytes);
       const format = promptFormat(tokenizer, promptMetadata(manifest.metadata));
       const loadMs = performance.now() - start;
       const { name, quantization, parameters, fileBytes } = manifest;
@@ -135,7 +136,7 @@ export class Engine {
     emit: (delta: Delta) => void,
   ): Promise<GenerateResult> {
     const ids = encodeParts(this.tokenizer, this.format.chat(messages));
-    return this.continue(ids, { ...options, stop: [...this.format.stops, ...(options.stop ?? [])] }, emit);
+    return this.continue(ids, { ...options, stop: [...this.format.stops, options.stop ?? []].flat() }, emit);
   }
 
   async score(input: string | readonly number[], top: number): Promise<Score> {
@@ -159,6 +160,7 @@ export class Engine {
   }
 
   tokenize(text: string): Tokenization {
+    if (typeof text !== "string") throw new PiPhiError("E_USAGE", `Give a text to tokenize, not ${typeof text}.`);
     const ids = this.tokenizer.encode(text);
     return { ids, pieces: this.tokenizer.pieces(ids) };
   }
@@ -200,6 +202,8 @@ export class Engine {
   }
 
   private checkIds(ids: readonly number[]): void {
+    if (!Array.isArray(ids))
+      throw new PiPhiError("E_USAGE", `Give a text or an array of token ids, not ${typeof ids}.`);
     const vocabSize = this.layout.config.vocabSize;
     const bad = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
     if (bad === undefined) return;
@@ -207,6 +211,20 @@ export class Engine {
       id: bad,
     });
   }
+}
+
+/** Resolves when a team worker follows its leader: one that leads is blocked, and would wait for it for ever. */
+function join(thread: Thread, membership: Membership): Promise<void> {
+  return new Promise((resolve, reject) => {
+    thread.onMessage(() => resolve());
+    thread.onFailure(({ message }) => {
+      reportLoss(membership.memory.buffer, membership.layout.control);
+      reject(
+        new PiPhiError("E_ENGINE", `A thread could not be started (${message}). Use fewer threads, or free memory.`),
+      );
+    });
+    thread.post(membership);
+  });
 }
 
 /** Resolves in a task of its own, after those that wait. Browsers hold back a chain of timeouts by 4 ms each. */
@@ -219,20 +237,6 @@ function letMessagesIn(): Promise<void> {
     };
     port2.postMessage(undefined);
   });
-}
-
-/** The one linear memory, in its final size. */
-function allocate(bytes: number, shared: boolean): WebAssembly.Memory {
-  const pages = bytes / WASM_PAGE_BYTES;
-  try {
-    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
-  } catch {
-    throw new PiPhiError(
-      "E_MEMORY",
-      `This machine refused ${Math.ceil(bytes / 1048576)} MiB of memory. Close other programs, use a shorter context or a smaller quantization.`,
-      { needBytes: bytes },
-    );
-  }
 }
 
 /** cos and sin for every position and rotated pair, f32 [position][rotaryDim / 2][2]. */

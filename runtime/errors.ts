@@ -7,6 +7,7 @@ export type ErrorCode =
   | "E_USAGE" // an option or argument is unknown or out of range
   | "E_NOT_FOUND" // the model file does not exist
   | "E_FILE_READ" // the operating system refused or failed a read
+  | "E_FILE_WRITE" // the operating system refused or failed a write
   | "E_NOT_GGUF" // the file is no GGUF
   | "E_FILE_TRUNCATED" // the file ends before what its header promises
   | "E_FILE_CORRUPT" // lengths, counts or offsets in the file contradict each other
@@ -25,7 +26,6 @@ export type ErrorCode =
   | "E_PROMPT_EMPTY" // there is nothing to continue
   | "E_NUMERIC" // the computation produced NaN
   | "E_CANCELLED" // the caller's AbortSignal fired
-  | "E_BUSY" // this engine is already generating
   | "E_CLOSED" // the model was closed
   | "E_ENGINE" // WebAssembly could not be compiled or failed its self-test
   | "E_KERNEL"; // a kernel's own check failed (a bug in PiPhi or a damaged memory)

@@ -10,6 +10,7 @@ import type {
   MemoryUse,
   ModelInfo,
   Phi,
+  Progress,
   Score,
   Tokenization,
 } from "./api.ts";
@@ -22,11 +23,16 @@ export * from "./api.ts";
 export { type ErrorCode, type ErrorDetails, PiPhiError } from "./errors.ts";
 export type { Phi2Config } from "./phi2.ts";
 
+/** The caller passed what no message can carry: a function, a symbol. */
+function notPosted(error: unknown): PiPhiError {
+  return new PiPhiError("E_USAGE", `${(error as Error).message} Pass plain data.`);
+}
+
 /** Loads `model` on the engine thread that the device has started. */
 export function connect(thread: Thread, model: string, options: LoadOptions = {}): Promise<Phi> {
   const { onProgress, signal, ...rest } = options;
   return new Promise<Phi>((resolve, reject) => {
-    const fail = (error: PiPhiError) => {
+    const fail = (error: unknown) => {
       signal?.removeEventListener("abort", cancel);
       thread.terminate();
       reject(error);
@@ -35,8 +41,15 @@ export function connect(thread: Thread, model: string, options: LoadOptions = {}
     if (signal?.aborted) return cancel();
     signal?.addEventListener("abort", cancel, { once: true });
     const client = new Client(thread);
+    const tell = (progress: Progress) => {
+      try {
+        onProgress?.(progress);
+      } catch (error) {
+        fail(error); // the caller's own, which nobody else would hand to the caller
+      }
+    };
     client.listen((message) => {
-      if (message.type === "progress") onProgress?.(message.progress);
+      if (message.type === "progress") tell(message.progress);
       else if (message.type === "error") fail(PiPhiError.fromJSON(message.error));
       else if (message.type === "ready") {
         signal?.removeEventListener("abort", cancel);
@@ -48,7 +61,11 @@ export function connect(thread: Thread, model: string, options: LoadOptions = {}
       fail(PiPhiError.from(error));
       client.lose(error);
     });
-    client.post({ type: "load", model, options: rest });
+    try {
+      client.post({ type: "load", model, options: rest });
+    } catch (error) {
+      fail(notPosted(error));
+    }
   });
 }
 
@@ -57,8 +74,8 @@ type Ready = FromEngine & { type: "ready" };
 class Client implements Phi {
   info!: ModelInfo;
   private engine!: Ready;
-  /** The requests before have been answered; they run one after another. */
-  private tail: Promise<unknown> = Promise.resolve();
+  /** Resolves when the requests before have been answered; they run one after another. */
+  private tail: Promise<void> = Promise.resolve();
   private closing: Promise<void> | undefined;
   private lost: PiPhiError | undefined;
   private onMessage: (message: FromEngine) => void = () => {};
@@ -125,7 +142,7 @@ class Client implements Phi {
   private async finish(): Promise<void> {
     if (this.engine.memory) requestStop(this.engine.memory.buffer, this.engine.control, true);
     this.post({ type: "cancel" });
-    await this.tail.catch(() => {});
+    await this.tail;
     if (!this.lost) {
       this.setStop(false);
       const closed = new Promise<void>((resolve) => this.listen(() => resolve()));
@@ -136,15 +153,16 @@ class Client implements Phi {
     this.thread.terminate();
   }
 
-  /** Queues a request; its promise settles with the engine's answer. */
+  /** Queues a request; its promise settles with the engine's answer, or when `signal` fires before its turn. */
   private request<M extends Method>(
     method: M,
     ask: Methods[M]["ask"],
     signal?: AbortSignal,
     emit?: (delta: Delta) => void,
   ): Promise<Methods[M]["answer"]> {
-    const answer = this.tail.catch(() => {}).then(() => this.exchange(method, ask, signal, emit));
-    this.tail = answer;
+    const answer = unlessAborted(this.tail, signal).then(() => this.exchange(method, ask, signal, emit));
+    const settled = () => {};
+    this.tail = this.tail.then(() => answer).then(settled, settled);
     return answer;
   }
 
@@ -173,7 +191,11 @@ class Client implements Phi {
       this.setStop(false);
       signal?.addEventListener("abort", cancel, { once: true });
       this.thread.keepAlive?.(true);
-      this.post({ type: "request", method, ask } as ToEngine);
+      try {
+        this.post({ type: "request", method, ask } as ToEngine);
+      } catch (error) {
+        settle(() => reject(notPosted(error)));
+      }
     });
   }
 
@@ -184,17 +206,18 @@ class Client implements Phi {
   }
 }
 
-/** Deltas as they come, and the result at the end. Leaving the loop early cancels the generation. */
+/** Deltas as they come, for each loop over them, and the result at the end. Leaving a loop early cancels the generation. */
 class Stream implements Generation {
-  private readonly queue: Delta[] = [];
+  private readonly deltas: Delta[] = [];
   private readonly result: Promise<GenerateResult>;
   private readonly stop = new AbortController();
   private settled = false;
-  private wake: () => void = () => {};
+  /** Those that wait for the next delta. */
+  private waiting: (() => void)[] = [];
 
   constructor(start: (emit: (delta: Delta) => void, stop: AbortSignal) => Promise<GenerateResult>) {
     const emit = (delta: Delta) => {
-      this.queue.push(delta);
+      this.deltas.push(delta);
       this.wake();
     };
     this.result = start(emit, this.stop.signal).finally(() => {
@@ -202,6 +225,10 @@ class Stream implements Generation {
       this.wake();
     });
     this.result.catch(() => {}); // seen by whoever iterates or awaits
+  }
+
+  private wake(): void {
+    for (const resolve of this.waiting.splice(0)) resolve();
   }
 
   // biome-ignore lint/suspicious/noThenProperty: a Generation can be awaited for its result
@@ -214,17 +241,30 @@ class Stream implements Generation {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Delta, void, undefined> {
     try {
-      for (;;) {
-        const delta = this.queue.shift();
-        if (delta) yield delta;
+      for (let next = 0; ; ) {
+        if (next < this.deltas.length) yield this.deltas[next++];
         else if (this.settled) break;
-        else await new Promise<void>((resolve) => (this.wake = resolve));
+        else await new Promise<void>((resolve) => this.waiting.push(resolve));
       }
       await this.result;
     } finally {
       if (!this.settled) this.stop.abort();
     }
   }
+}
+
+/** Resolves with `before`, or already when `signal` fires. */
+function unlessAborted(before: Promise<void>, signal?: AbortSignal): Promise<void> {
+  if (!signal) return before;
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const go = () => {
+      signal.removeEventListener("abort", go);
+      resolve();
+    };
+    signal.addEventListener("abort", go);
+    before.then(go);
+  });
 }
 
 function anyOf(signal: AbortSignal | undefined, other: AbortSignal): AbortSignal {

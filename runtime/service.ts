@@ -11,7 +11,7 @@ export function serveEngine(device: Device, post: (message: FromEngine) => void)
   let engine: Engine | undefined;
 
   const load = async (message: ToEngine & { type: "load" }) => {
-    const onProgress = throttled<Progress>((progress) => post({ type: "progress", progress }));
+    const onProgress = throttled((progress) => post({ type: "progress", progress }));
     engine = await Engine.load(device, message.model, message.options, onProgress);
     const memory = device.sharedMemory ? engine.memory : undefined;
     post({ type: "ready", info: engine.info, memory, control: engine.control });
@@ -53,13 +53,13 @@ async function run(engine: Engine, request: Request, post: (message: FromEngine)
   }
 }
 
-/** Lets through at most one call in 50 ms, and the last of a run only if it is late enough. */
-function throttled<T>(call: (value: T) => void): (value: T) => void {
+/** Lets through at most one report in 50 ms, and the last. */
+function throttled(report: (progress: Progress) => void): (progress: Progress) => void {
   let last = 0;
-  return (value) => {
+  return (progress) => {
     const now = performance.now();
-    if (now - last < 50) return;
+    if (now - last < 50 && progress.loadedBytes < progress.totalBytes) return;
     last = now;
-    call(value);
+    report(progress);
   };
 }

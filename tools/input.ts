@@ -16,6 +16,9 @@ function looksLikeModel(word: string): boolean {
   return /\.gguf$/i.test(word) || (/[/\\]/.test(word) && !/\s/.test(word)) || existsSync(word);
 }
 
+/** A model's name, which is no sentence's first word. */
+const MODEL_NAME = /^(phi|llama|mistral|gemma|qwen)[-_]?[\d.]/i;
+
 export interface Split {
   /** undefined = the embedded model. */
   model: string | undefined;
@@ -29,6 +32,10 @@ export function splitModel(flag: string | undefined, words: string[], textGiven 
   if (flag !== undefined) return { model: flag, words };
   const [first, ...rest] = words;
   const isModel = first !== undefined && (textGiven ? first !== STDIN : looksLikeModel(first));
+  if (!isModel && first !== undefined && MODEL_NAME.test(first)) {
+    const message = `There is no model file "${first}". Give the path of a .gguf file, or put the text into quotes after -p.`;
+    throw new PiPhiError("E_NOT_FOUND", message, { model: first });
+  }
   return isModel ? { model: first, words: rest } : { model: undefined, words };
 }
 

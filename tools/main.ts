@@ -86,8 +86,7 @@ export async function main(argv: string[], host: Host): Promise<number> {
   let code = 0;
   try {
     await dispatch(argv, context);
-    // With --json the document itself tells that it was cancelled.
-    if (host.interrupt.aborted && !json) code = EXIT_INTERRUPTED;
+    if (host.interrupt.aborted) code = EXIT_INTERRUPTED;
   } catch (error) {
     if (output.failure === undefined && !(host.interrupt.aborted && !json)) code = reportError(error, json, host);
     if (host.interrupt.aborted) code = EXIT_INTERRUPTED;

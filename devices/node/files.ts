@@ -25,7 +25,8 @@ export const EMBEDDED_MODEL = distPath("models/home.gguf");
 export function openFile(path: string): ByteSource {
   let fd: number;
   try {
-    fd = fs.openSync(path, "r");
+    // Without waiting: opening a pipe that nobody writes to would block for good.
+    fd = fs.openSync(path, fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0));
   } catch (error) {
     throw openError(path, error as NodeJS.ErrnoException);
   }
@@ -33,6 +34,10 @@ export function openFile(path: string): ByteSource {
   if (stat.isDirectory()) {
     fs.closeSync(fd);
     throw new PiPhiError("E_FILE_READ", `${path} is a folder. Give the path of a .gguf file in it.`, { path });
+  }
+  if (!stat.isFile()) {
+    fs.closeSync(fd);
+    throw new PiPhiError("E_FILE_READ", `${path} is a pipe or a device. Save the model to a file first.`, { path });
   }
   let open = true;
   return {

@@ -13,5 +13,7 @@ if (workerData.role === "engine") {
   const listener = serveEngine(device, (message) => port.postMessage(message));
   port.on("message", (message: ToEngine) => listener(message));
 } else {
-  port.once("message", (membership: Membership) => new Member(device, membership).follow());
+  port.once("message", (membership: Membership) => {
+    Member.serve(device, membership, () => port.postMessage("joined"));
+  });
 }

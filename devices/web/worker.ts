@@ -63,8 +63,7 @@ function becomeMember(files: Files): void {
     return source;
   };
   const device = webDevice(openOnce, []);
-  addEventListener("message", ({ data }: MessageEvent<Membership>) => new Member(device, data).follow(), {
-    once: true,
-  });
+  const follow = ({ data }: MessageEvent<Membership>) => Member.serve(device, data, () => postMessage("joined"));
+  addEventListener("message", follow, { once: true });
   postMessage("running");
 }

@@ -7,6 +7,8 @@ import type { Device, KernelBuild } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
 import type { TileKind } from "../weights/tiles.ts";
 
+export const WASM_PAGE_BYTES = 65536;
+
 export type Matmul = (
   w: number,
   a: number,
@@ -109,6 +111,20 @@ export function matmulOf(kernels: Kernels, kind: TileKind, form: DotForm): Matmu
   return kind === "q4" ? kernels.matmul_q4 : kernels.matmul_q4m;
 }
 
+/** A memory in its final size, a multiple of 64 KiB; throws E_MEMORY. */
+export function allocateMemory(bytes: number, shared: boolean): WebAssembly.Memory {
+  const pages = bytes / WASM_PAGE_BYTES;
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
+  } catch {
+    throw new PiPhiError(
+      "E_MEMORY",
+      `This machine refused ${Math.ceil(bytes / 1048576)} MiB of memory. Close other programs, raise the process's limit of address space if it has one (ulimit -v), or use a shorter context or a smaller quantization.`,
+      { needBytes: bytes },
+    );
+  }
+}
+
 /** Instantiates a compiled build on `memory`. */
 export function instantiateKernels(device: Device, module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
   const host = device.wasi(memory);
@@ -193,6 +209,7 @@ export async function chooseKernels(device: Device, only?: KernelBuild): Promise
       const form = FORMS[build][speeds.indexOf(Math.max(...speeds))];
       return { build, form, module, name: kernelName(build, form) };
     } catch (error) {
+      if (error instanceof PiPhiError && error.code === "E_MEMORY") throw error;
       reasons.push(`${build}: ${PiPhiError.from(error).message}`);
     }
   }
@@ -207,6 +224,7 @@ const K = 256;
 const GROUPS = 4;
 const TOKENS = 7; // passes of four tokens, two and one
 
+const SELF_TEST_BYTES = 16 * WASM_PAGE_BYTES;
 /** Where the self-test's pieces lie; the memory is its own and small. */
 const AT = {
   x: 0x10000,
@@ -221,7 +239,7 @@ const AT = {
 
 /** Proves a build on small data (throws E_ENGINE) and returns GB/s for each form. */
 function examine(device: Device, module: WebAssembly.Module, forms: readonly DotForm[]): number[] {
-  const memory = new WebAssembly.Memory({ initial: 16, maximum: 16, shared: device.sharedMemory });
+  const memory = allocateMemory(SELF_TEST_BYTES, device.sharedMemory);
   const kernels = instantiateKernels(device, module, memory) as Kernels & References;
   const bytes = new Uint8Array(memory.buffer);
   const floats = new Float32Array(memory.buffer);

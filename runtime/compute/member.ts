@@ -9,7 +9,7 @@ import type { Layout } from "../memory/plan.ts";
 import { Phi2 } from "../phi2.ts";
 import { Loader, type LoadPlan } from "../weights/load.ts";
 import { instantiateKernels, type KernelChoice, type Kernels } from "./kernels.ts";
-import { reportLoss, requestStop, Stopped, Team } from "./team.ts";
+import { refuseLost, reportLoss, requestStop, Stopped, Team } from "./team.ts";
 
 /** What a thread gets to know when it joins; sent as a message. */
 export interface Membership {
@@ -47,22 +47,28 @@ export class Member {
     this.job = new Int32Array(memory.buffer, layout.job, 16);
   }
 
-  /** Follows the leader until it sends the team away. */
-  follow(): void {
-    const { memory, layout } = this.membership;
+  /** The life of a team worker: joins, says so, and follows the leader. Its end by an error is told to the team. */
+  static serve(device: Device, membership: Membership, joined: () => void): void {
     try {
-      for (;;) {
-        this.team.next();
-        const kind = this.job[JOB_KIND];
-        if (kind === KIND_LEAVE) return;
-        this.unlessStopped(() => {
-          if (kind === KIND_LOAD) this.loadShare(() => {});
-          else this.phi2.forward(this.job[JOB_TOKENS], this.job[JOB_LOGITS_FROM]);
-        });
-      }
+      const member = new Member(device, membership);
+      joined();
+      member.follow();
     } catch (error) {
-      reportLoss(memory.buffer, layout.control);
+      reportLoss(membership.memory.buffer, membership.layout.control);
       throw error;
+    }
+  }
+
+  /** Follows the leader until it sends the team away. */
+  private follow(): void {
+    for (;;) {
+      this.team.next();
+      const kind = this.job[JOB_KIND];
+      if (kind === KIND_LEAVE) return;
+      this.unlessStopped(() => {
+        if (kind === KIND_LOAD) this.loadShare(() => {});
+        else this.phi2.forward(this.job[JOB_TOKENS], this.job[JOB_LOGITS_FROM]);
+      });
     }
   }
 
@@ -86,6 +92,8 @@ export class Member {
 
   /** Leader: runs the forward pass with the team; false where it was stopped. */
   forward(tokens: number, logitsFrom: number): boolean {
+    const { memory, layout } = this.membership;
+    refuseLost(memory.buffer, layout.control);
     this.job[JOB_KIND] = KIND_FORWARD;
     this.job[JOB_TOKENS] = tokens;
     this.job[JOB_LOGITS_FROM] = logitsFrom;
@@ -112,6 +120,8 @@ export class Member {
       return true;
     } catch (error) {
       if (error instanceof Stopped) return false;
+      // This thread will not come to the barrier where the others wait for it.
+      reportLoss(this.membership.memory.buffer, this.membership.layout.control);
       throw error;
     }
   }

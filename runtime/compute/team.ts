@@ -68,7 +68,7 @@ export class Team {
     const spins = this.threads > 1 ? BARRIER_SPINS : 0;
     const agreed = this.kernels.team_barrier(this.control, this.threads, spins);
     if (agreed === 0) return;
-    if (agreed < 0) throw new PiPhiError("E_ENGINE", "A worker thread was lost. Load the model again.");
+    if (agreed < 0) throw lost();
     throw new Stopped();
   }
 
@@ -86,6 +86,15 @@ export class Team {
 /** Asks the team to stop at its next barrier (or takes that back). Callable from any thread that sees the memory. */
 export function requestStop(buffer: ArrayBufferLike, control: number, stop: boolean): void {
   Atomics.store(new Int32Array(buffer, control, CONTROL_BYTES / 4), STOP, stop ? 1 : 0);
+}
+
+function lost(): PiPhiError {
+  return new PiPhiError("E_ENGINE", "A worker thread was lost. Load the model again.");
+}
+
+/** Throws E_ENGINE if a thread is gone: others may still be in the middle of its last job. */
+export function refuseLost(buffer: ArrayBufferLike, control: number): void {
+  if (Atomics.load(new Int32Array(buffer, control, CONTROL_BYTES / 4), FAILED) !== 0) throw lost();
 }
 
 /** Tells the team that one of its threads is gone; waiting threads give up. */

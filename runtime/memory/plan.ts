@@ -8,13 +8,13 @@
  *   weights   vectors (f32) and matrices (tiles), 64 KiB aligned, in layer order
  */
 
+import { WASM_PAGE_BYTES } from "../compute/kernels.ts";
 import { CONTROL_BYTES } from "../compute/team.ts";
 import { PiPhiError } from "../errors.ts";
 import type { Phi2Config } from "../phi2.ts";
 import type { LayerTensors, Manifest, Tensor } from "../weights/manifest.ts";
 import { type DensePrecision, rowBytes, TILE_ROWS, type TileKind, tiledBytes, tileKindOf } from "../weights/tiles.ts";
 
-export const WASM_PAGE_BYTES = 65536;
 const MEMORY_LIMIT_BYTES = 65536 * WASM_PAGE_BYTES;
 
 export interface PlanOptions {
@@ -140,7 +140,6 @@ class Cursor {
 
 /** The layout for `manifest`; throws E_CONTEXT, E_MODEL_TOO_LARGE or E_MEMORY with what would fit. */
 export function plan(manifest: Manifest, options: PlanOptions): Layout {
-  checkContext(manifest.config, options.contextLength);
   const layout = layOut(manifest, options);
   if (layout.totalBytes > MEMORY_LIMIT_BYTES) throw tooLarge(manifest, options, layout);
   if (options.ramBytes !== undefined && layout.totalBytes > options.ramBytes) {
@@ -152,6 +151,7 @@ export function plan(manifest: Manifest, options: PlanOptions): Layout {
 /** The layout, however large. */
 export function layOut(manifest: Manifest, options: PlanOptions): Layout {
   const { config } = manifest;
+  checkContext(config, options.contextLength);
   const { hiddenSize: d, intermediateSize: ff, headDim, heads } = config;
   const context = roundUp(options.contextLength, 32);
   const T = options.batchTokens;

@@ -48,6 +48,7 @@ export function promptFormat(tokenizer: Pick<Tokenizer, "controlId">, metadata: 
 
 /** The conversation from the `turns`-th last message of the user on. */
 function lastTurns(messages: readonly ChatMessage[], turns: number): readonly ChatMessage[] {
+  check(messages);
   const asked = [...messages.keys()].filter((index) => messages[index].role === "user");
   return messages.slice(asked.at(-turns) ?? 0);
 }
@@ -100,10 +101,15 @@ function continues(messages: readonly ChatMessage[]): boolean {
 }
 
 function check(messages: readonly ChatMessage[]): void {
+  if (!Array.isArray(messages)) throw new PiPhiError("E_USAGE", "The conversation must be an array of messages.");
   if (messages.length === 0) {
     throw new PiPhiError("E_PROMPT_EMPTY", "The conversation has no messages. Send at least one.", { messages: 0 });
   }
-  for (const [index, { role }] of messages.entries()) {
+  for (const [index, message] of messages.entries()) {
+    const { role, content }: Partial<ChatMessage> = message ?? {};
+    if (typeof content !== "string") {
+      throw new PiPhiError("E_USAGE", `Message ${index} has no text as its content. Give it one.`, { index });
+    }
     if (role === "system" || role === "user" || role === "assistant") continue;
     throw new PiPhiError("E_USAGE", `Message ${index} has the role "${role}". Use system, user or assistant.`, {
       option: "messages",

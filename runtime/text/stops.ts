@@ -35,8 +35,11 @@ export class StopMatcher {
   #held = "";
   #stopped = false;
 
-  /** Throws E_USAGE for an empty stop text, which would end every answer before it begins. */
+  /** Throws E_USAGE for what is no text, and for an empty one, which would end every answer before it begins. */
   constructor(stops: readonly string[]) {
+    if (!Array.isArray(stops) || stops.some((stop) => typeof stop !== "string")) {
+      throw new PiPhiError("E_USAGE", "The stop texts must be an array of texts.", { option: "stop" });
+    }
     const empty = stops.indexOf("");
     if (empty >= 0) {
       throw new PiPhiError("E_USAGE", `Stop text ${empty} is empty. Leave it out.`, { option: "stop", index: empty });

@@ -19,7 +19,7 @@ interface Piece {
   offset: number;
   bytes: number;
   tensor: string;
-  /** Block type and tile kind by number; -1: the bytes are copied as they are. */
+  /** Block type and tile kind by number; kind -1: the rows are kept as they are. */
   type: number;
   kind: number;
   rows: number;
@@ -40,10 +40,13 @@ export function planLoad(manifest: Manifest, layout: Layout): LoadPlan {
   const pieces: Piece[] = [];
   const sourceOf = (tensor: Tensor) => manifest.sources.indexOf(tensor.source);
   const copy = (tensor: Tensor, to: number) => {
-    for (let at = 0; at < tensor.bytes; at += layout.stagingBytes) {
-      const bytes = Math.min(layout.stagingBytes, tensor.bytes - at);
-      const place = { source: sourceOf(tensor), offset: tensor.offset + at, bytes, to: to + at };
-      pieces.push({ ...place, tensor: tensor.name, type: -1, kind: -1, rows: 0, k: 0 });
+    const stride = rowBytes(tensor.type, tensor.k);
+    const step = Math.max(1, Math.floor(layout.stagingBytes / stride));
+    for (let row = 0; row < tensor.n; row += step) {
+      const rows = Math.min(step, tensor.n - row);
+      const place = { source: sourceOf(tensor), offset: tensor.offset + row * stride, bytes: rows * stride };
+      const form = { type: tensor.type.id, kind: -1, rows, k: tensor.k };
+      pieces.push({ ...place, ...form, tensor: tensor.name, to: to + row * stride });
     }
   };
   const matrix = (tensor: Tensor, linear: Linear, index: number) => {
@@ -124,21 +127,33 @@ export class Loader {
     const raw = piece.kind < 0;
     const at = raw ? piece.to : this.staging;
     this.sources[piece.source].read(piece.offset, new Uint8Array(this.buffer, at, piece.bytes));
-    if (raw) return;
     const type = BLOCK_TYPES.get(piece.type)!;
-    const stride = rowBytes(type, piece.k) * TILE_ROWS;
-    const groupBytes = (piece.k / TILE_COLUMNS) * TILE_BYTES[TILE_KINDS[piece.kind]];
-    const scratch = this.staging + this.stagingBytes;
-    for (let row = 0, group = 0; row < piece.rows; row += TILE_ROWS, group++) {
-      const rows = Math.min(TILE_ROWS, piece.rows - row);
-      const to = piece.to + group * groupBytes;
-      if (this.kernels.retile(piece.type, piece.kind, at + group * stride, rows, piece.k, to, scratch) !== 0) {
-        throw new PiPhiError(
-          "E_TENSOR_VALUES",
-          `The tensor ${piece.tensor} holds NaN or infinite values. The file is damaged or was converted badly: download or convert it again.`,
-          { tensor: piece.tensor, type: type.name },
-        );
-      }
+    const finite = raw ? this.isFinite(piece, rowBytes(type, piece.k)) : this.retile(piece, rowBytes(type, piece.k));
+    if (finite) return;
+    throw new PiPhiError(
+      "E_TENSOR_VALUES",
+      `The tensor ${piece.tensor} holds NaN or infinite values. The file is damaged or was converted badly: download or convert it again.`,
+      { tensor: piece.tensor, type: type.name },
+    );
+  }
+
+  /** Whether rows that are kept as they are decode to finite numbers; the staging area takes the numbers. */
+  private isFinite({ type, rows, k, to }: Piece, stride: number): boolean {
+    for (let row = 0; row < rows; row++) {
+      if (this.kernels.dequantize_row(type, to + row * stride, k, this.staging) !== 0) return false;
     }
+    return true;
+  }
+
+  /** Turns staged rows into tiles; false where they hold no finite numbers. */
+  private retile({ type, kind, rows, k, to }: Piece, stride: number): boolean {
+    const groupBytes = (k / TILE_COLUMNS) * TILE_BYTES[TILE_KINDS[kind]];
+    const scratch = this.staging + this.stagingBytes;
+    for (let row = 0; row < rows; row += TILE_ROWS) {
+      const from = this.staging + row * stride;
+      const group = to + (row / TILE_ROWS) * groupBytes;
+      if (this.kernels.retile(type, kind, from, Math.min(TILE_ROWS, rows - row), k, group, scratch) !== 0) return false;
+    }
+    return true;
   }
 }

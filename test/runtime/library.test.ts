@@ -1,7 +1,18 @@
 /** The library as an application uses it, on the embedded model. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { EMBEDDED_MODEL, estimate, inspect, load, type Phi, PiPhiError } from "../../devices/node/index.ts";
+import { nodeDevice } from "../../devices/node/device.ts";
+import {
+  EMBEDDED_MODEL,
+  estimate,
+  inspect,
+  load,
+  type Phi,
+  PiPhiError,
+  type Progress,
+} from "../../devices/node/index.ts";
+import type { Thread } from "../../runtime/device.ts";
+import { Engine } from "../../runtime/engine.ts";
 
 const PROMPT = "Instruct: turn on the kitchen lights\nOutput:";
 const INTENT = '{"intent":"HassTurnOn","area":"kitchen","domain":"light"}';
@@ -32,6 +43,17 @@ describe("generate", () => {
     let text = "";
     for await (const delta of generation) text += delta.text;
     expect(text).toBe((await generation).text);
+  });
+
+  test("every loop over a generation sees all deltas, also after its end", async () => {
+    const generation = phi.generate(PROMPT, { maxTokens: 8 });
+    const read = async () => {
+      let text = "";
+      for await (const delta of generation) text += delta.text;
+      return text;
+    };
+    const texts = [...(await Promise.all([read(), read()])), await read()];
+    expect(texts).toEqual(Array(3).fill((await generation).text));
   });
 
   test("chat gives the same in the model's own format", async () => {
@@ -106,6 +128,16 @@ describe("cancelling", () => {
     expect((await generation).stopReason).toBe("cancelled");
   });
 
+  test("a signal that fires before a request's turn refuses it at once", async () => {
+    const controller = new AbortController();
+    const running = phi.generate(PROMPT, { ignoreEos: true });
+    const waiting = codeOf(phi.generate(PROMPT, { signal: controller.signal }));
+    controller.abort();
+    const first = await Promise.race([waiting, Promise.resolve(running).then(() => "the one before ended")]);
+    expect(first).toBe("E_CANCELLED");
+    expect((await running).stopReason).toBe("length");
+  });
+
   test("a signal that fired before refuses", async () => {
     expect(await codeOf(phi.generate(PROMPT, { signal: AbortSignal.abort() }))).toBe("E_CANCELLED");
     expect(await codeOf(load(EMBEDDED_MODEL, { signal: AbortSignal.abort() }))).toBe("E_CANCELLED");
@@ -137,6 +169,10 @@ describe("refusals", () => {
     ["a fractional id", () => phi.generate([1.5]), "E_USAGE"],
     ["a negative temperature", () => phi.generate(PROMPT, { temperature: -1 }), "E_USAGE"],
     ["an empty stop text", () => phi.generate(PROMPT, { stop: [""] }), "E_USAGE"],
+    ["a stop text outside of an array", () => phi.generate(PROMPT, { stop: "x" as unknown as string[] }), "E_USAGE"],
+    ["an option that no message can carry", () => phi.generate(PROMPT, { seed: (() => 1) as never }), "E_USAGE"],
+    ["a prompt that is no text", () => phi.generate(undefined as unknown as string), "E_USAGE"],
+    ["a message without text", () => phi.chat([{ role: "user" } as never]), "E_USAGE"],
     ["negative maxTokens", () => phi.generate(PROMPT, { maxTokens: -1 }), "E_USAGE"],
     ["nothing to score", () => phi.score([]), "E_PROMPT_EMPTY"],
     ["a context beyond the model's", () => load(EMBEDDED_MODEL, { contextLength: 1 << 20 }), "E_CONTEXT"],
@@ -155,6 +191,28 @@ describe("refusals", () => {
 });
 
 describe("life of a model", () => {
+  test("reports progress to the end, and hands on what the listener throws", async () => {
+    const seen: Progress[] = [];
+    await (await load(EMBEDDED_MODEL, { onProgress: (progress) => seen.push(progress) })).close();
+    expect(seen.at(-1)!.loadedBytes).toBe(seen.at(-1)!.totalBytes);
+    const onProgress = () => {
+      throw new RangeError("the listener's own");
+    };
+    await expect(load(EMBEDDED_MODEL, { onProgress })).rejects.toThrow(RangeError);
+  });
+
+  test("a thread that cannot be started is an error, not a wait without end", async () => {
+    const failing: Thread = {
+      post: () => {},
+      onMessage: () => {},
+      onFailure: (listener) => void setTimeout(() => listener(new Error("no room"))),
+      terminate: () => {},
+    };
+    const device = { ...nodeDevice(), startTeamWorker: () => failing };
+    const loading = Engine.load(device, EMBEDDED_MODEL, { threads: 2, kernel: "simd" }, () => {});
+    await expect(loading).rejects.toMatchObject({ code: "E_ENGINE", message: expect.stringContaining("no room") });
+  });
+
   test("close ends a running generation, and what follows is refused", async () => {
     const other = await load(EMBEDDED_MODEL, { threads: 2 });
     const running = other.generate(PROMPT, { ignoreEos: true });

@@ -33,6 +33,20 @@ test("/reset keeps only the system message; /exit ends before the next line", as
   ]);
 });
 
+test("a full context forgets the oldest turns, and one question too long is an error", async () => {
+  const stdin = "one\ntwo\nthree\n";
+  const { calls, code, stderr } = await piphi(["chat", "--system", "S"], { stdin, longestPrompt: 4 });
+  expect(code).toBe(0);
+  expect(stderr).toBe("The context is full: the oldest turn is forgotten.\n");
+  expect(
+    turns(calls)
+      .at(-1)
+      ?.map(({ content }) => content),
+  ).toEqual(["S", "two", "On.", "three"]);
+  const hopeless = await piphi(["chat", "--system", "S"], { stdin: "one\n", longestPrompt: 1 });
+  expect(hopeless).toMatchObject({ code: 1, stdout: "" });
+});
+
 test("/help, /stats and mistyped commands answer on stderr", async () => {
   const { stdout, stderr } = await piphi(["chat"], { stdin: "/stats\n/help\n/rest\n/zzzzzz\nhi\n/stats\n" });
   expect(stdout).toBe("On.\n");

@@ -46,6 +46,8 @@ export interface Script {
   /** Thrown after the deltas. */
   answerError?: unknown;
   cachedTokens?: number;
+  /** Prompts of more messages (or characters) than this are too long. */
+  longestPrompt?: number;
   duringLoad?: (options: LoadOptions) => void | Promise<void>;
 }
 
@@ -73,6 +75,9 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
       : (script.deltas ?? [" On", "."]);
     let result: GenerateResult | undefined;
     const deltas = (async function* (): AsyncGenerator<Delta> {
+      if (promptTokens > (script.longestPrompt ?? Number.POSITIVE_INFINITY)) {
+        throw new PiPhiError("E_PROMPT_TOO_LONG", "The prompt does not fit.");
+      }
       let text = "";
       const tokens: number[] = [];
       for (const [index, piece] of pieces.entries()) {

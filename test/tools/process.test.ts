@@ -1,6 +1,6 @@
 /** The installed command as a process: exit codes, streams and signals, with files as bad as users have them. */
 
-import { execFile, spawn } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { writeGguf } from "../fixtures/gguf-writer.ts";
@@ -27,6 +27,12 @@ function piphi(args: string[], env: Record<string, string> = {}): Promise<Outcom
 
 const good = randomModel({ seed: 5, contextLength: 64 });
 
+function namedPipe(): string {
+  const path = temporaryPath("pipe.gguf");
+  execFileSync("mkfifo", [path]);
+  return path;
+}
+
 /** The good model with the bytes of one tensor replaced. */
 function withTensor(name: string, change: (data: Uint8Array) => void): Uint8Array {
   const parts = randomModelParts({ seed: 5, type: "Q8_0" });
@@ -38,6 +44,7 @@ describe("bad model files: one line, a code, exit 1", () => {
   const cases: [string, string, () => string][] = [
     ["missing", "E_NOT_FOUND", () => temporaryPath("missing.gguf")],
     ["a folder", "E_FILE_READ", () => temporaryPath(".")],
+    ["a pipe that nobody writes to", "E_FILE_READ", namedPipe],
     ["empty", "E_NOT_GGUF", () => temporaryFile("empty.gguf", "")],
     ["a web page", "E_NOT_GGUF", () => temporaryFile("page.gguf", "<!doctype html><title>Sign in</title>")],
     ["cut in the header", "E_FILE_TRUNCATED", () => temporaryFile("cut1.gguf", good.slice(0, 1000))],
@@ -53,7 +60,11 @@ describe("bad model files: one line, a code, exit 1", () => {
       "E_TENSOR_VALUES",
       () => temporaryFile("nan2.gguf", withTensor("blk.0.attn_norm.weight", nanFloat)),
     ],
-    ["NaN in the embedding", "E_NUMERIC", () => temporaryFile("nan3.gguf", withTensor("token_embd.weight", nanScales))],
+    [
+      "NaN in the embedding",
+      "E_TENSOR_VALUES",
+      () => temporaryFile("nan3.gguf", withTensor("token_embd.weight", nanScales)),
+    ],
   ];
   const shard = () => writeShards(randomModelParts({ seed: 5 }), 2)[0];
   const nanScale = (data: Uint8Array) => data.set([0x00, 0x7e], 34 * 7);

@@ -158,7 +158,7 @@ test("--stats goes to stderr and leaves stdout alone", async () => {
   expect(json.stderr).toBe(stderr);
 });
 
-test("Ctrl-C prints what came and exits with 130; with --json the document tells", async () => {
+test("Ctrl-C prints what came and exits with 130; with --json the document tells too", async () => {
   const cancelAtSecond = () => {
     const interrupt = new AbortController();
     return { interrupt, onDelta: (index: number) => void (index === 1 && interrupt.abort()) };
@@ -168,7 +168,7 @@ test("Ctrl-C prints what came and exits with 130; with --json the document tells
   expect(plain.calls.at(-1)?.method).toBe("close");
 
   const json = await piphi(["run", "--json", "hi"], cancelAtSecond());
-  expect(json).toMatchObject({ code: 0, stderr: "" });
+  expect(json).toMatchObject({ code: 130, stderr: "" });
   expect(JSON.parse(json.stdout)).toMatchObject({ text: "On", stopReason: "cancelled", generatedTokens: 1 });
 });
 

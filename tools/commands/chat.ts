@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { createInterface, type Interface } from "node:readline";
 import type { ChatMessage, GenerateOptions, GenerateResult, Phi } from "../../devices/node/index.ts";
+import { PiPhiError } from "../../runtime/errors.ts";
 import { formatStats, printAnswer } from "../answer.ts";
 import type { Context } from "../context.ts";
 import { ANSWER_FLAGS, LOAD_FLAGS, MODEL_FLAG, toGenerateOptions, toLoadOptions } from "../flags.ts";
@@ -28,7 +29,9 @@ async function saveJson(path: string, document: unknown): Promise<void> {
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw error;
+    const { code = "unknown" } = error as NodeJS.ErrnoException;
+    const message = `${path} cannot be written (${code}). Choose another place, or make room.`;
+    throw new PiPhiError("E_FILE_WRITE", message, { path, errno: code });
   }
 }
 
@@ -68,14 +71,29 @@ class Conversation {
   async answer(content: string): Promise<void> {
     const turn = new AbortController();
     this.turn = turn;
-    const asked: ChatMessage[] = [...this.messages, { role: "user", content }];
+    const question: ChatMessage = { role: "user", content };
     try {
-      const generation = this.phi.chat(asked, { ...this.options, signal: turn.signal });
-      this.last = await printAnswer(generation, this.context.stdout, true);
+      this.last = await this.ask(question, turn.signal);
       const reply = this.last.text.trim();
-      if (reply !== "") this.messages = [...asked, { role: "assistant", content: reply }];
+      if (reply !== "") this.messages.push(question, { role: "assistant", content: reply });
     } finally {
       this.turn = undefined;
+    }
+  }
+
+  /** Asks with as many of the last turns as the context holds; what does not fit any more is forgotten. */
+  private async ask(question: ChatMessage, signal: AbortSignal): Promise<GenerateResult> {
+    for (;;) {
+      try {
+        const generation = this.phi.chat([...this.messages, question], { ...this.options, signal });
+        return await printAnswer(generation, this.context.stdout, true);
+      } catch (error) {
+        const first = this.messages.findIndex(({ role }) => role === "user");
+        const full = error instanceof PiPhiError && error.code === "E_PROMPT_TOO_LONG";
+        if (!full || first < 0) throw error;
+        this.messages.splice(first, 2);
+        this.note("The context is full: the oldest turn is forgotten.");
+      }
     }
   }
 
@@ -83,8 +101,10 @@ class Conversation {
   async command(line: string): Promise<boolean> {
     const [, name, argument] = /^(\S+)\s*(.*)$/s.exec(line)!;
     if (name === "/exit" || name === "/quit") return false;
-    if (name === "/reset") this.reset();
-    else if (name === "/help") this.context.stderr.write(columns(Object.entries(COMMANDS)));
+    if (name === "/reset") {
+      this.reset();
+      this.note("The conversation is forgotten.");
+    } else if (name === "/help") this.context.stderr.write(columns(Object.entries(COMMANDS)));
     else if (name === "/stats") await this.stats();
     else if (name === "/save") await this.save(argument);
     else {

@@ -21,7 +21,7 @@ function print({ stdout, env }: Context, { checks, kernels }: Diagnosis): void {
 
 export const doctor = defineCommand({
   usage: "",
-  notes: ["Checks the processor, the engine, every build of the kernels, memory and storage."],
+  notes: ["Checks the processor, the engine, every build of the kernels, and memory."],
   options: { ...JSON_FLAG },
   examples: [
     ["piphi doctor", "what works here, and what to change"],
