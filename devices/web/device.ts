@@ -3,6 +3,7 @@
 import type { Device, KernelBuild, Thread } from "../../runtime/device.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { createWasiHost } from "../wasi/host.ts";
+import { capacity } from "./capacity.ts";
 
 /** Each address in the form in which bundlers find the files that belong to a script. */
 const KERNELS: Record<KernelBuild, URL> = {
@@ -10,31 +11,17 @@ const KERNELS: Record<KernelBuild, URL> = {
   relaxed: new URL("../../kernels/relaxed.wasm", import.meta.url),
 };
 
-/**
- * Browsers count hyper-threads and efficiency cores as cores. Four threads take the memory bandwidth that phones and
- * laptops have to give; more would wait for it, or on a slow core at each barrier, while the page wants to be drawn.
- */
-const MOST_THREADS = 4;
-
 /** @param team workers that are running already, for `startTeamWorker` to hand out */
 export function webDevice(open: Device["open"], team: Thread[]): Device {
   return {
     name: navigator.userAgent,
-    threads: Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS),
-    sharedMemory: globalThis.crossOriginIsolated === true,
-    availableBytes: deviceMemory,
+    ...capacity(),
     peakBytes: () => undefined,
     open,
     kernel,
     wasi: createWasiHost,
     startTeamWorker: () => team.pop()!,
   };
-}
-
-/** The machine's memory, rounded and capped by the browser; only Chromium tells it. */
-function deviceMemory(): number | undefined {
-  const { deviceMemory } = navigator as Navigator & { deviceMemory?: number };
-  return deviceMemory === undefined ? undefined : deviceMemory * 2 ** 30;
 }
 
 async function kernel(build: KernelBuild): Promise<Uint8Array> {

@@ -14,7 +14,7 @@ const PART_NAME = /-\d{5}-of-(\d{5})\.gguf$/;
 type DownloadOptions = Pick<LoadOptions, "onProgress" | "signal">;
 
 /** A file to download, and what messages call it: its address without query, which may hold a secret. */
-interface Remote {
+export interface Remote {
   url: string;
   name: string;
 }
@@ -30,7 +30,7 @@ export async function download(url: URL, { onProgress, signal }: DownloadOptions
   let loadedBytes = 0;
   let reportedAt = 0;
   for (const remote of remotes) {
-    const response = await request(remote, "GET", signal);
+    const response = await request(remote, { signal });
     const fileBytes = contentLength(response);
     const totalBytes = allBytes ?? fileBytes;
     const before = loadedBytes;
@@ -48,7 +48,8 @@ export async function download(url: URL, { onProgress, signal }: DownloadOptions
   return files;
 }
 
-function remotesOf(url: URL): Remote[] {
+/** The file at `url` first, then the other files of the split model whose part it is by its name. */
+export function remotesOf(url: URL): Remote[] {
   const count = Number(PART_NAME.exec(url.pathname)?.[1] ?? 1);
   const digits = (part: number) => String(part).padStart(5, "0");
   const asked = remoteOf(url);
@@ -72,7 +73,7 @@ async function totalSize(remotes: readonly Remote[], signal?: AbortSignal): Prom
   let sum = 0;
   let known = true;
   for (const remote of remotes) {
-    const bytes = contentLength(await request(remote, "HEAD", signal));
+    const bytes = contentLength(await request(remote, { method: "HEAD", signal }));
     sum += bytes;
     known &&= bytes > 0;
   }
@@ -80,13 +81,14 @@ async function totalSize(remotes: readonly Remote[], signal?: AbortSignal): Prom
 }
 
 /** Bytes of the body, 0 where that is not known: the header counts the bytes of a compressed transfer. */
-function contentLength({ headers }: Response): number {
+export function contentLength({ headers }: Response): number {
   return headers.has("content-encoding") ? 0 : Number(headers.get("content-length") ?? 0);
 }
 
-async function request({ url, name }: Remote, method: "GET" | "HEAD", signal?: AbortSignal): Promise<Response> {
-  const response = await fetch(url, { method, signal }).catch((error) => {
-    throw interrupted(name, error, signal);
+/** An answer with a body to read; throws E_NOT_FOUND, E_FILE_READ or E_CANCELLED. */
+export async function request({ url, name }: Remote, init: RequestInit): Promise<Response> {
+  const response = await fetch(url, init).catch((error) => {
+    throw interrupted(name, error, init.signal);
   });
   const { ok, status } = response;
   if (ok) return response;
@@ -112,16 +114,10 @@ async function receive(
   const parts = [];
   let chunks: Uint8Array[] = [];
   let chunkBytes = 0;
-  const reader = response.body?.getReader();
-  for (let first = true; reader; first = false) {
-    const { done, value: chunk } = await reader.read().catch((error) => {
-      throw interrupted(name, error, signal);
-    });
-    if (done) break;
-    if (first && !isGguf(chunk)) {
-      await reader.cancel();
-      throw foreign(name, chunk, contentLength(response));
-    }
+  let first = true;
+  for await (const chunk of chunksOf(name, response, signal)) {
+    if (first && !isGguf(chunk)) throw foreign(name, chunk, contentLength(response));
+    first = false;
     chunks.push(chunk);
     chunkBytes += chunk.length;
     if (chunkBytes >= PART_BYTES) {
@@ -135,6 +131,22 @@ async function receive(
   return parts;
 }
 
+/** The body as it comes, until the caller leaves the loop; throws E_FILE_READ or E_CANCELLED. */
+export async function* chunksOf(name: string, { body }: Response, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const reader = body?.getReader();
+  try {
+    while (reader) {
+      const { done, value: chunk } = await reader.read().catch((error) => {
+        throw interrupted(name, error, signal);
+      });
+      if (done) break;
+      yield chunk;
+    }
+  } finally {
+    await reader?.cancel().catch(() => {}); // of a broken transfer, whose error is known
+  }
+}
+
 /** Whether a file can be a GGUF whose first bytes these are. */
 function isGguf(chunk: Uint8Array): boolean {
   return "GGUF".startsWith(String.fromCharCode(...chunk.subarray(0, 4)));
@@ -146,7 +158,7 @@ function foreign(name: string, head: Uint8Array, fileBytes: number): PiPhiError 
   return notGguf({ name, size: Math.max(head.length, fileBytes), read, close: () => {} });
 }
 
-function interrupted(name: string, error: unknown, signal?: AbortSignal): PiPhiError {
+function interrupted(name: string, error: unknown, signal?: AbortSignal | null): PiPhiError {
   if (signal?.aborted) return new PiPhiError("E_CANCELLED", "Loading was cancelled.");
   const reason = error instanceof Error ? error.message : String(error);
   return new PiPhiError(

@@ -45,19 +45,17 @@ export function transferable(files: Files): ArrayBuffer[] {
   return [...files.values()].flat().filter((part) => part instanceof ArrayBuffer);
 }
 
+/** What `files` holds for `name`; throws E_NOT_FOUND. */
+export function find<T>(files: ReadonlyMap<string, T>, name: string): T {
+  const file = files.get(name);
+  if (file !== undefined) return file;
+  const message = `${name} is not among the files that were given. Give all parts of the model.`;
+  throw new PiPhiError("E_NOT_FOUND", message, { file: name, given: [...files.keys()] });
+}
+
 /** Opens one of `files`, in a worker; throws E_NOT_FOUND. */
 export function openFile(files: Files, name: string): ByteSource {
-  const parts = files.get(name);
-  if (!parts) {
-    throw new PiPhiError(
-      "E_NOT_FOUND",
-      `${name} is not among the files that were given. Give all parts of the model.`,
-      {
-        file: name,
-        given: [...files.keys()],
-      },
-    );
-  }
+  const parts = find(files, name);
   const size = parts.reduce((sum, part) => sum + sizeOf(part), 0);
   const read = (offset: number, into: Uint8Array) => {
     const end = offset + into.length;
@@ -89,16 +87,31 @@ function readPart(part: Part, offset: number, into: Uint8Array, name: string): v
   }
 }
 
-/** All of `chunk`. Some browsers give less for files beyond 2 GiB. */
 function readChunk(chunk: Blob, name: string): Uint8Array {
-  let reason: string;
   try {
-    const buffer = new FileReaderSync().readAsArrayBuffer(chunk);
-    if (buffer.byteLength === chunk.size) return new Uint8Array(buffer);
-    reason = `${buffer.byteLength} of ${chunk.size} bytes came back`;
+    return complete(new FileReaderSync().readAsArrayBuffer(chunk), chunk);
   } catch (error) {
-    reason = error instanceof Error ? error.message : String(error);
+    throw unreadable(name, error);
   }
+}
+
+/** All of `chunk`, on any thread; throws E_FILE_READ. */
+export async function readBlob(chunk: Blob, name: string): Promise<Uint8Array> {
+  try {
+    return complete(await chunk.arrayBuffer(), chunk);
+  } catch (error) {
+    throw unreadable(name, error);
+  }
+}
+
+/** Some browsers give less than all for files beyond 2 GiB. */
+function complete(buffer: ArrayBuffer, { size }: Blob): Uint8Array {
+  if (buffer.byteLength === size) return new Uint8Array(buffer);
+  throw new Error(`${buffer.byteLength} of ${size} bytes came back`);
+}
+
+function unreadable(name: string, error: unknown): PiPhiError {
+  const reason = error instanceof Error ? error.message : String(error);
   const remedy = "Load it again; a file that has changed since it was picked must be picked anew.";
-  throw new PiPhiError("E_FILE_READ", `Reading ${name} failed (${reason}). ${remedy}`, { file: name });
+  return new PiPhiError("E_FILE_READ", `Reading ${name} failed (${reason}). ${remedy}`, { file: name });
 }

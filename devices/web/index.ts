@@ -1,7 +1,8 @@
 /** PiPhi for browsers: `import { load } from "piphi/web"`. */
 
-import { connect, type LoadOptions, type Phi, PiPhiError } from "../../runtime/index.ts";
+import { connect, type Estimate, type LoadOptions, type Phi, PiPhiError } from "../../runtime/index.ts";
 import { download } from "./download.ts";
+import { estimateHeads, localHeads, remoteHeads } from "./estimate.ts";
 import { type Files, keep } from "./files.ts";
 import { startThread } from "./thread.ts";
 
@@ -27,14 +28,33 @@ export async function load(model: ModelSource = EMBEDDED_MODEL, options: LoadOpt
   return connect(startEngine(files), name, options);
 }
 
+/**
+ * What loading would take, from the header alone: of an address, the first megabytes are downloaded. Throws only for
+ * files that cannot be loaded at all.
+ */
+export async function estimate(model: ModelSource = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Estimate> {
+  const heads = isAddress(model) ? remoteHeads(resolve(model), options.signal) : localHeads(given(model));
+  return estimateHeads(heads, options);
+}
+
 async function filesOf(model: ModelSource, options: LoadOptions): Promise<Files> {
-  if (typeof model === "string" || model instanceof URL) return download(resolve(model), options);
-  if (model instanceof ArrayBuffer) return new Map([[UNNAMED, [keep([new Uint8Array(model)])]]]);
-  if (model instanceof File) return new Map([[model.name, [model]]]);
-  if (model instanceof Blob) return new Map([[UNNAMED, [model]]]);
-  const files: Files = new Map();
+  if (isAddress(model)) return download(resolve(model), options);
+  // A worker takes buffers over: it gets a copy, and the caller keeps the original.
+  const part = (file: Blob | ArrayBuffer) => (file instanceof ArrayBuffer ? keep([new Uint8Array(file)]) : file);
+  return new Map(Array.from(given(model), ([name, file]) => [name, [part(file)]]));
+}
+
+function isAddress(model: ModelSource): model is string | URL {
+  return typeof model === "string" || model instanceof URL;
+}
+
+/** By name, what the caller has at hand; throws E_USAGE. */
+function given(model: Exclude<ModelSource, string | URL>): Map<string, Blob | ArrayBuffer> {
+  if (model instanceof File) return new Map([[model.name, model]]);
+  if (model instanceof Blob || model instanceof ArrayBuffer) return new Map([[UNNAMED, model]]);
+  const files = new Map<string, File>();
   const parts: readonly unknown[] = Array.isArray(model) ? model : [];
-  for (const part of parts) if (part instanceof File) files.set(part.name, [part]);
+  for (const part of parts) if (part instanceof File) files.set(part.name, part);
   if (files.size > 0 && files.size === parts.length) return files;
   throw new PiPhiError(
     "E_USAGE",

@@ -1,0 +1,23 @@
+/** What a browser offers to a model; a page and its workers see the same. */
+
+import type { Device } from "../../runtime/device.ts";
+
+/**
+ * Browsers count hyper-threads and efficiency cores as cores. Four threads take the memory bandwidth that phones and
+ * laptops have to give; more would wait for it, or on a slow core at each barrier, while the page wants to be drawn.
+ */
+const MOST_THREADS = 4;
+
+export function capacity(): Pick<Device, "threads" | "sharedMemory" | "availableBytes"> {
+  return {
+    threads: Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS),
+    sharedMemory: globalThis.crossOriginIsolated === true,
+    availableBytes: deviceMemory,
+  };
+}
+
+/** The machine's memory, rounded and capped by the browser; only Chromium tells it. */
+function deviceMemory(): number | undefined {
+  const { deviceMemory } = navigator as Navigator & { deviceMemory?: number };
+  return deviceMemory === undefined ? undefined : deviceMemory * 2 ** 30;
+}
