@@ -22,6 +22,7 @@ import { PiPhiError } from "./errors.ts";
 import { type EngineGenerateOptions, generate } from "./generate.ts";
 import { Sequence } from "./memory/kvcache.ts";
 import { type Layout, plan } from "./memory/plan.ts";
+import { writeRopeTable } from "./memory/rope.ts";
 import { planOptions } from "./options.ts";
 import { encodeParts, type PromptFormat, promptFormat } from "./text/prompt.ts";
 import { logSoftmaxTop } from "./text/sampler.ts";
@@ -237,19 +238,4 @@ function letMessagesIn(): Promise<void> {
     };
     port2.postMessage(undefined);
   });
-}
-
-/** cos and sin for every position and rotated pair, f32 [position][rotaryDim / 2][2]. */
-function writeRopeTable(layout: Layout, buffer: ArrayBufferLike): void {
-  const { rotaryDim, ropeBase } = layout.config;
-  const half = rotaryDim / 2;
-  const table = new Float32Array(buffer, layout.ropeTable, layout.cachePositions * rotaryDim);
-  for (let i = 0; i < half; i++) {
-    const frequency = ropeBase ** (-i / half);
-    for (let position = 0; position < layout.cachePositions; position++) {
-      const at = position * rotaryDim + 2 * i;
-      table[at] = Math.cos(position * frequency);
-      table[at + 1] = Math.sin(position * frequency);
-    }
-  }
 }
