@@ -1,6 +1,4 @@
-/** The public types of the library; `index.ts` implements them, every device exports them. */
-
-import type { Phi2Config } from "./phi2.ts";
+/** The public types of the library; `client.ts` and the devices implement them. No imports: these types need no DOM. */
 
 export interface LoadOptions {
   /** Context length in tokens; default: the model's, at most 2048. */
@@ -163,4 +161,33 @@ export interface Estimate {
   bytes: { weights: number; kv: number; scratch: number; slots: number; total: number };
   /** What to do when it does not fit. */
   remedy?: string;
+}
+
+/** Hyperparameters of a Phi model, as the file states them. */
+export interface Phi2Config {
+  /** Width of the residual stream (d). */
+  hiddenSize: number;
+  /** Width of the MLP's inner layer (ff). */
+  intermediateSize: number;
+  layers: number;
+  heads: number;
+  headDim: number;
+  /** The first rotaryDim of headDim dimensions are rotated. */
+  rotaryDim: number;
+  ropeBase: number;
+  layerNormEpsilon: number;
+  /** Positions the model was trained for. */
+  contextLength: number;
+  /** Rows of the embedding and of the head. */
+  vocabSize: number;
+}
+
+/** How a build of the kernels did in its self-test. */
+export interface KernelReport {
+  name: string;
+  ok: boolean;
+  /** Weight bytes a second of the int4 kernel on one thread, from cache. */
+  gigabytesPerSecond: number;
+  /** Why not, where `ok` is false. */
+  reason?: string;
 }

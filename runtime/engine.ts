@@ -1,6 +1,6 @@
 /**
  * The engine: a loaded model on a thread of its own, so that it never runs where the user is waited for.
- * It answers one request after another; `index.ts` is its other end.
+ * It answers one request after another; `client.ts` is its other end.
  */
 
 import type {

@@ -1,5 +1,5 @@
 /**
- * Phi-1, Phi-1.5 and Phi-2 (https://huggingface.co/microsoft/phi-2): the hyperparameters and the forward pass.
+ * Phi-1, Phi-1.5 and Phi-2 (https://huggingface.co/microsoft/phi-2): the forward pass. Its sizes are `Phi2Config`.
  *
  *   for each layer:  h = layer_norm(x)                  one norm feeds both branches
  *                    x = x + attention(h) + mlp(h)      parallel residual; biases everywhere
@@ -14,25 +14,6 @@ import type { DotForm, Kernels } from "./compute/kernels.ts";
 import { Operations } from "./compute/operations.ts";
 import type { Team } from "./compute/team.ts";
 import type { Layout } from "./memory/plan.ts";
-
-/** Hyperparameters of a Phi model, as the file states them. */
-export interface Phi2Config {
-  /** Width of the residual stream (d). */
-  hiddenSize: number;
-  /** Width of the MLP's inner layer (ff). */
-  intermediateSize: number;
-  layers: number;
-  heads: number;
-  headDim: number;
-  /** The first rotaryDim of headDim dimensions are rotated. */
-  rotaryDim: number;
-  ropeBase: number;
-  layerNormEpsilon: number;
-  /** Positions the model was trained for. */
-  contextLength: number;
-  /** Rows of the embedding and of the head. */
-  vocabSize: number;
-}
 
 export class Phi2 {
   private readonly operations: Operations;

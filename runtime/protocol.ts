@@ -1,4 +1,4 @@
-/** The messages between a caller's thread (index.ts) and the engine's (service.ts). */
+/** The messages between a caller's thread (client.ts) and the engine's (service.ts). */
 
 import type { ChatMessage, Delta, GenerateResult, MemoryUse, ModelInfo, Progress, Score, Tokenization } from "./api.ts";
 import type { EngineLoadOptions } from "./engine.ts";

@@ -6,8 +6,9 @@ import os from "node:os";
 import { Worker } from "node:worker_threads";
 import type { Device, Thread } from "../../runtime/device.ts";
 import { createWasiHost } from "../wasi/host.ts";
-import { distPath, openFile } from "./files.ts";
+import { openFile } from "./files.ts";
 import { availableMemory } from "./memory.ts";
+import { distPath } from "./paths.ts";
 
 export function nodeDevice(): Device {
   return {
@@ -30,11 +31,21 @@ const YOUNG_GENERATION_MB = { engine: 6, team: 1 };
 export function startThread(role: "engine" | "team"): Thread {
   const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB[role] };
   const worker = new Worker(distPath("devices/node/worker.js"), { workerData: { role }, resourceLimits });
+  let ended = false;
+  worker.once("error", () => (ended = true));
   return {
     post: (message) => worker.postMessage(message),
     onMessage: (listener) => worker.on("message", listener),
-    onFailure: (listener) => worker.once("error", listener),
-    terminate: () => void worker.terminate(),
+    onFailure(listener) {
+      worker.once("error", listener);
+      worker.once("exit", (code) => {
+        if (!ended && code !== 0) listener(new Error(`the thread exited with ${code}`));
+      });
+    },
+    terminate() {
+      ended = true;
+      void worker.terminate();
+    },
     keepAlive: (on) => (on ? worker.ref() : worker.unref()),
   };
 }

@@ -2,7 +2,8 @@
 
 import fs from "node:fs";
 import os from "node:os";
-import { examineKernels, type KernelReport } from "../../runtime/compute/kernels.ts";
+import { examineKernels } from "../../runtime/compute/kernels.ts";
+import type { KernelReport } from "../../runtime/index.ts";
 import { nodeDevice } from "./device.ts";
 import { setEngineFlags } from "./engine-flags.ts";
 import { availableMemory, cgroupRoom } from "./memory.ts";

@@ -1,25 +1,8 @@
 /** Files on a disk. */
 
 import fs from "node:fs";
-import { fileURLToPath } from "node:url";
 import type { ByteSource } from "../../runtime/device.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
-
-/** Folder of the built files: kernels, workers, the embedded model. */
-export const DIST = distFolder(import.meta.url);
-
-/** Where PiPhi's built files are, seen from a module in them or from a source file. */
-function distFolder(here: string): URL {
-  if (here.endsWith(".ts")) return new URL("../../dist/", here);
-  return new URL(here.slice(0, here.lastIndexOf("/dist/") + "/dist/".length));
-}
-
-export function distPath(name: string): string {
-  return fileURLToPath(new URL(name, DIST));
-}
-
-/** Path of the model that comes with the package: home commands to intents. */
-export const EMBEDDED_MODEL = distPath("models/home.gguf");
 
 /** Opens a file; throws E_NOT_FOUND or E_FILE_READ. */
 export function openFile(path: string): ByteSource {

@@ -1,15 +1,17 @@
 /** PiPhi for Node: `import { load } from "piphi"`. */
 
-import { connect, type Estimate, type LoadOptions, type Phi } from "../../runtime/index.ts";
+import { connect } from "../../runtime/client.ts";
+import type { Estimate, LoadOptions, Phi } from "../../runtime/index.ts";
 import { estimateModel } from "../../runtime/memory/estimate.ts";
 import { nodeDevice, startThread } from "./device.ts";
 import { setEngineFlags } from "./engine-flags.ts";
-import { EMBEDDED_MODEL, openFile } from "./files.ts";
+import { openFile } from "./files.ts";
+import { EMBEDDED_MODEL } from "./paths.ts";
 
 export * from "../../runtime/index.ts";
 export { type Check, type Diagnosis, diagnose } from "./diagnose.ts";
-export { EMBEDDED_MODEL } from "./files.ts";
 export { type Inspection, inspect, tokenize } from "./inspect.ts";
+export { EMBEDDED_MODEL } from "./paths.ts";
 
 /**
  * Loads a model on an engine thread of its own.

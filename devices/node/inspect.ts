@@ -5,7 +5,8 @@ import { promptFormat } from "../../runtime/text/prompt.ts";
 import { createTokenizer } from "../../runtime/text/tokenizer.ts";
 import { readManifest } from "../../runtime/weights/manifest.ts";
 import { promptMetadata, vocabularyOf } from "../../runtime/weights/vocabulary.ts";
-import { EMBEDDED_MODEL, openFile } from "./files.ts";
+import { openFile } from "./files.ts";
+import { EMBEDDED_MODEL } from "./paths.ts";
 
 export interface Inspection {
   name: string;

@@ -1,6 +1,7 @@
 /** PiPhi for browsers: `import { load } from "piphi/web"`. */
 
-import { connect, type Estimate, type LoadOptions, type Phi, PiPhiError } from "../../runtime/index.ts";
+import { connect } from "../../runtime/client.ts";
+import { type Estimate, type LoadOptions, type Phi, PiPhiError } from "../../runtime/index.ts";
 import { download } from "./download.ts";
 import { estimateHeads, localHeads, remoteHeads } from "./estimate.ts";
 import { type Files, keep } from "./files.ts";

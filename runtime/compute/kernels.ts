@@ -3,6 +3,7 @@
  * on this very engine, timed, and only then used. All pointers and sizes are bytes of linear memory.
  */
 
+import type { KernelReport } from "../api.ts";
 import type { Device, KernelBuild } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
 import type { TileKind } from "../weights/tiles.ts";
@@ -86,15 +87,6 @@ export interface KernelChoice {
   module: WebAssembly.Module;
   /** As reported to users: "simd", "relaxed-pairs" or "relaxed-sdot". */
   name: string;
-}
-
-export interface KernelReport {
-  name: string;
-  ok: boolean;
-  /** Weight bytes a second of the int4 kernel on one thread, from cache. */
-  gigabytesPerSecond: number;
-  /** Why not, where `ok` is false. */
-  reason?: string;
 }
 
 const BUILDS: readonly KernelBuild[] = ["relaxed", "simd"];

@@ -8,10 +8,10 @@
  *   weights   vectors (f32) and matrices (tiles), 64 KiB aligned, in layer order
  */
 
+import type { Phi2Config } from "../api.ts";
 import { WASM_PAGE_BYTES } from "../compute/kernels.ts";
 import { CONTROL_BYTES } from "../compute/team.ts";
 import { PiPhiError } from "../errors.ts";
-import type { Phi2Config } from "../phi2.ts";
 import type { LayerTensors, Manifest, Tensor } from "../weights/manifest.ts";
 import { type DensePrecision, rowBytes, TILE_ROWS, type TileKind, tiledBytes, tileKindOf } from "../weights/tiles.ts";
 

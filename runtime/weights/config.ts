@@ -1,7 +1,7 @@
 /** The hyperparameters of a model as its metadata states them, refused where nothing here could compute with them. */
 
+import type { Phi2Config } from "../api.ts";
 import { type ErrorDetails, PiPhiError } from "../errors.ts";
-import type { Phi2Config } from "../phi2.ts";
 import { printable, quote } from "./faults.ts";
 import type { Metadata } from "./metadata.ts";
 import { TILE_COLUMNS } from "./tiles.ts";

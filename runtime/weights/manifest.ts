@@ -1,8 +1,8 @@
 /** What a model file promises, checked: hyperparameters, and for each weight its type, shape and place in the file. */
 
+import type { Phi2Config } from "../api.ts";
 import type { ByteSource } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
-import type { Phi2Config } from "../phi2.ts";
 import { checkArchitecture, readConfig } from "./config.ts";
 import { printable } from "./faults.ts";
 import type { GgufTensor } from "./gguf.ts";

@@ -3,8 +3,8 @@
  * with the engine but the reading of the file's header.
  */
 
+import type { Phi2Config } from "../../runtime/api.ts";
 import type { ByteSource } from "../../runtime/device.ts";
-import type { Phi2Config } from "../../runtime/phi2.ts";
 import type { LayerTensors, Tensor, WeightAndBias } from "../../runtime/weights/manifest.ts";
 import { readManifest } from "../../runtime/weights/manifest.ts";
 import { dequantize } from "./dequantize.ts";
