@@ -49,6 +49,11 @@ export interface Device {
   open(name: string): ByteSource;
   /** The bytes of a kernel build. */
   kernel(build: KernelBuild): Promise<Uint8Array>;
+  /**
+   * Gives up what the engine's compiler does at its own risk, after kernels failed their self-test; false where there is
+   * nothing (any more) to give up.
+   */
+  retreat?(): boolean;
   /** A fresh WASI host for `memory`; a WebAssembly abort in it surfaces as a PiPhiError E_KERNEL. */
   wasi(memory: WebAssembly.Memory): WasiHost;
   /** Starts a worker of the engine's team. Never called where `sharedMemory` is false. */

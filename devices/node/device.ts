@@ -6,6 +6,7 @@ import os from "node:os";
 import { Worker } from "node:worker_threads";
 import type { Device, Thread } from "../../runtime/device.ts";
 import { createWasiHost } from "../wasi/host.ts";
+import { retreat } from "./engine-flags.ts";
 import { openFile } from "./files.ts";
 import { availableMemory } from "./memory.ts";
 import { distPath } from "./paths.ts";
@@ -19,6 +20,7 @@ export function nodeDevice(): Device {
     peakBytes: peakMemory,
     open: openFile,
     kernel: (build) => readFile(distPath(`kernels/${build}.wasm`)),
+    retreat,
     wasi: createWasiHost,
     startTeamWorker: () => startThread("team"),
   };

@@ -13,6 +13,16 @@ function revectorizes(): boolean {
   return process.arch === "x64" && majorOfV8() >= 13 && process.env.PIPHI_REVECTORIZE !== "0";
 }
 
+let retreated = false;
+
+/** Turns revectorization off for what is compiled from now on; false if it is not on. */
+export function retreat(): boolean {
+  if (retreated || !revectorizes()) return false;
+  retreated = true;
+  v8.setFlagsFromString("--no-experimental-wasm-revectorize");
+  return true;
+}
+
 function majorOfV8(): number {
   return Number.parseInt(process.versions.v8, 10);
 }

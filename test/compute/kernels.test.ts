@@ -128,6 +128,20 @@ describe("the self-test", () => {
     expect((await chooseKernels(deviceWith({ relaxed }))).name).toBe("simd");
   });
 
+  it("that fails with the compiler's risks is repeated without them, on other bytes", async () => {
+    const broken = mutate(good.relaxed, changeOf("relaxed", "matmul_q8", anyDot));
+    let risky = true;
+    const device: Device = {
+      ...deviceWith(),
+      kernel: async () => (risky ? broken : good.relaxed),
+      retreat: () => risky && !(risky = false),
+    };
+    const { module, name } = await chooseKernels(device, "relaxed");
+    expect(name).toMatch(/^relaxed-/);
+    expect(WebAssembly.Module.customSections(module, "x")).toHaveLength(1);
+    expect((await failure(chooseKernels({ ...device, kernel: async () => broken }, "relaxed"))).code).toBe("E_ENGINE");
+  });
+
   it("reports a kernel that traps", async () => {
     const { changes } = mutationsOf(good.simd, "quantize_q8").find(({ what }) => what === "fd00 address")!;
     const simd = mutate(good.simd, { what: "", changes: changes.map(([at]) => [at, 0x7f]) });
