@@ -169,3 +169,12 @@ const CONSTANTS: usize = memory.data<u32>(
   v128.store(out, s2, 32);
   v128.store(out, s3, 48);
 }
+
+/** `storeRows` for four tokens, `outStride` bytes apart, whose sums lie in `sums`, 64 bytes a token. */
+// @ts-ignore: decorator
+@inline export function storeRows4(out: usize, outStride: usize, bias: usize, sums: usize, accumulate: bool): void {
+  for (let s = sums; s < sums + 256; s += 64) {
+    storeRows(out, bias, v128.load(s), v128.load(s, 16), v128.load(s, 32), v128.load(s, 48), accumulate);
+    out += outStride;
+  }
+}

@@ -22,6 +22,7 @@
 
 import {
   HALF_TO_FLOAT, RELAXED, halfBits, halfToFloat, loadHalfMask, loadNibbleMask, loadOnes, loadShortNibbleMask, storeRows,
+  storeRows4,
 } from "./lanes";
 import { load_q4, valueBytes4 } from "./quantize";
 
@@ -294,18 +295,9 @@ type Sdot = i32;
   else rowGroupSimd<M>(w, a, k, out, bias, accumulate);
 }
 
-/** Row groups [from, to) for one token. */
+/** Row groups [from, to) for all tokens; each row group is read from memory once. */
 // @ts-ignore: decorator
-@inline function gemv<M, A>(w: usize, a: usize, k: usize, from: usize, to: usize, out: usize, bias: usize, accumulate: bool): void {
-  const groupBytes = (k >> 5) * tileBytes<M>();
-  for (let r = from; r < to; r++) {
-    rowGroup1<M, A>(w + r * groupBytes, a, k, out + (r << 6), bias + (r << 6), accumulate);
-  }
-}
-
-/** Row groups [from, to) for several tokens; each row group is read from memory once. */
-// @ts-ignore: decorator
-@inline function gemm<M, A>(w: usize, a: usize, tokens: usize, k: usize, from: usize, to: usize, out: usize, outStride: usize, bias: usize, accumulate: bool, scratch: usize): void {
+@inline function matmul<M, A>(w: usize, a: usize, tokens: usize, k: usize, from: usize, to: usize, out: usize, outStride: usize, bias: usize, accumulate: bool, scratch: usize): void {
   const groupBytes = (k >> 5) * tileBytes<M>();
   const aStride = valueBytes4(k) + (k >> 2);
   for (let r = from; r < to; r++) {
@@ -314,10 +306,8 @@ type Sdot = i32;
     if (RELAXED) {
       for (; left >= 4; left -= 4) {
         rowGroup4<M, A>(tiles, x, aStride, k, scratch);
-        for (let s = scratch; s < scratch + 256; s += 64) {
-          storeRows(o, c, v128.load(s), v128.load(s, 16), v128.load(s, 32), v128.load(s, 48), accumulate);
-          o += outStride;
-        }
+        storeRows4(o, outStride, c, scratch, accumulate);
+        o += outStride << 2;
         x += aStride << 2;
       }
     }
@@ -328,12 +318,6 @@ type Sdot = i32;
     }
     if (left) rowGroup1<M, A>(tiles, x, k, o, c, accumulate);
   }
-}
-
-// @ts-ignore: decorator
-@inline function matmul<M, A>(w: usize, a: usize, tokens: usize, k: usize, from: usize, to: usize, out: usize, outStride: usize, bias: usize, accumulate: bool, scratch: usize): void {
-  if (tokens == 1) gemv<M, A>(w, a, k, from, to, out, bias, accumulate);
-  else gemm<M, A>(w, a, tokens, k, from, to, out, outStride, bias, accumulate, scratch);
 }
 
 /**

@@ -8,7 +8,7 @@
  * 7-bit operand of the relaxed dot, and it is as fast as memory. As with q4, all forms give the same bits.
  */
 
-import { HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask, storeRows } from "./lanes";
+import { HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask, storeRows, storeRows4 } from "./lanes";
 
 // @ts-ignore: decorator
 @inline const TILE: usize = 544;
@@ -119,10 +119,8 @@ export function matmul_q8(w: usize, a: usize, tokens: usize, k: usize, from: usi
     let o = out + (r << 6), x = a, left = tokens;
     for (; left >= 4; left -= 4) {
       rowGroup4(tiles, x, aStride, k, scratch);
-      for (let s = scratch; s < scratch + 256; s += 64) {
-        storeRows(o, c, v128.load(s), v128.load(s, 16), v128.load(s, 32), v128.load(s, 48), accumulate);
-        o += outStride;
-      }
+      storeRows4(o, outStride, c, scratch, accumulate);
+      o += outStride << 2;
       x += aStride << 2;
     }
     for (; left > 0; left--) {

@@ -136,8 +136,7 @@ class Client implements Phi {
   }
 
   private async finish(): Promise<void> {
-    if (this.engine.memory) requestStop(this.engine.memory.buffer, this.engine.control, true);
-    this.post({ type: "cancel" });
+    this.setStop(true);
     await this.tail;
     if (!this.lost) {
       this.setStop(false);

@@ -19,7 +19,7 @@ import { Member, type Membership } from "./compute/member.ts";
 import { reportLoss } from "./compute/team.ts";
 import type { Device, Thread } from "./device.ts";
 import { PiPhiError } from "./errors.ts";
-import { type EngineGenerateOptions, generate } from "./generate.ts";
+import { type EngineGenerateOptions, generate, promptTooLong } from "./generate.ts";
 import { Sequence } from "./memory/kvcache.ts";
 import { type Layout, plan } from "./memory/plan.ts";
 import { writeRopeTable } from "./memory/rope.ts";
@@ -143,13 +143,8 @@ export class Engine {
   async score(input: string | readonly number[], top: number): Promise<Score> {
     const ids = this.idsOf(input);
     if (ids.length === 0) throw new PiPhiError("E_PROMPT_EMPTY", "There is nothing to score. Give a text or ids.");
-    if (ids.length > this.layout.contextLength) {
-      throw new PiPhiError(
-        "E_PROMPT_TOO_LONG",
-        `The text has ${ids.length} tokens and the context holds ${this.layout.contextLength}. Shorten it, or load the model with a longer context.`,
-        { promptTokens: ids.length, contextLength: this.layout.contextLength },
-      );
-    }
+    const { contextLength } = this.layout;
+    if (ids.length > contextLength) throw promptTooLong("text", ids.length, contextLength);
     const positions: Score["positions"] = [];
     this.cancelled = false;
     this.sequence.rewind([]);

@@ -95,15 +95,18 @@ function tokenLimit({ contextLength }: GenerateContext, prompt: readonly number[
     throw new PiPhiError("E_USAGE", `maxTokens must be a whole number, at least 0, not ${maxTokens}.`);
   }
   const room = contextLength - prompt.length;
-  if (room < 0) {
-    throw new PiPhiError(
-      "E_PROMPT_TOO_LONG",
-      `The prompt has ${prompt.length} tokens and the context holds ${contextLength}. Shorten the prompt, or load the model with a longer context.`,
-      { promptTokens: prompt.length, contextLength },
-    );
-  }
+  if (room < 0) throw promptTooLong("prompt", prompt.length, contextLength);
   // The last token that fits is sampled but need not be computed itself.
   return Math.min(maxTokens, room + 1);
+}
+
+/** `what` does not fit into the context. */
+export function promptTooLong(what: "prompt" | "text", promptTokens: number, contextLength: number): PiPhiError {
+  return new PiPhiError(
+    "E_PROMPT_TOO_LONG",
+    `The ${what} has ${promptTokens} tokens and the context holds ${contextLength}. Shorten it, or load the model with a longer context.`,
+    { promptTokens, contextLength },
+  );
 }
 
 function withOther(profile: Record<string, number>, totalMs: number): Record<string, number> {

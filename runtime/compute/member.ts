@@ -127,19 +127,19 @@ export class Member {
   }
 
   private loadShare(onPiece: (index: number) => void): void {
-    const { memory, layout } = this.membership;
+    const { memory, layout, loadPlan } = this.membership;
     this.withLoader((loader) => {
-      const { items, run } = loader.operation(onPiece);
-      const guarded = (index: number) => {
+      const run = (index: number) => {
+        if (Atomics.load(this.job, JOB_FAILED_PIECE) > 0) return;
         try {
-          run(index);
+          loader.load(index);
+          onPiece(index);
         } catch {
           Atomics.compareExchange(this.job, JOB_FAILED_PIECE, 0, index + 1);
           requestStop(memory.buffer, layout.control, true);
         }
       };
-      const stopped = () => Atomics.load(this.job, JOB_FAILED_PIECE) > 0;
-      this.team.run({ name: "load", items, run: (index) => (stopped() ? undefined : guarded(index)) });
+      this.team.run({ name: "load", items: loadPlan.pieces.length, run });
     });
   }
 

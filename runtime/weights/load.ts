@@ -4,7 +4,6 @@
  */
 
 import type { Kernels } from "../compute/kernels.ts";
-import type { Operation } from "../compute/team.ts";
 import type { ByteSource } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
 import type { Layout, Linear } from "../memory/plan.ts";
@@ -112,14 +111,6 @@ export class Loader {
     private readonly staging: number,
     private readonly stagingBytes: number,
   ) {}
-
-  operation(onPiece: (index: number) => void): Operation {
-    const run = (index: number) => {
-      this.load(index);
-      onPiece(index);
-    };
-    return { name: "load", items: this.plan.pieces.length, run };
-  }
 
   /** Reads and converts a piece; throws E_FILE_READ, E_FILE_TRUNCATED or E_TENSOR_VALUES. */
   load(index: number): void {

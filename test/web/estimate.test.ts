@@ -3,10 +3,10 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Estimate, LoadOptions } from "../../runtime/api.ts";
+import { findChromium, launchChromium } from "../../tools/bench/peers/chromium.mjs";
 import { writeGguf } from "../fixtures/gguf-writer.ts";
 import { randomModelParts, writeShards } from "../fixtures/random-model.ts";
 import { temporaryFile } from "../fixtures/temporary.ts";
-import { findChromium, launch } from "./browser.ts";
 import { startServer, type TestServer } from "./server.ts";
 
 type Node = typeof import("../../devices/node/index.ts");
@@ -49,7 +49,7 @@ describe.skipIf(!executable)("estimate of piphi/web", () => {
   let node: Node;
 
   beforeAll(async () => {
-    browser = await launch(executable!);
+    browser = await launchChromium(executable!);
     node = (await import(/* @vite-ignore */ NODE)) as Node;
   });
 

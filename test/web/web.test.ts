@@ -2,9 +2,9 @@
 
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findChromium, launchChromium } from "../../tools/bench/peers/chromium.mjs";
 import { writeGguf } from "../fixtures/gguf-writer.ts";
 import { randomModel, randomModelParts, writeShards } from "../fixtures/random-model.ts";
-import { findChromium, launch } from "./browser.ts";
 import { LONELY, startServer, type TestServer } from "./server.ts";
 
 type Node = typeof import("../../devices/node/index.ts");
@@ -39,7 +39,7 @@ describe.skipIf(!executable)("piphi/web", () => {
   let nodeText: string;
 
   beforeAll(async () => {
-    browser = await launch(executable!);
+    browser = await launchChromium(executable!);
     const { load } = (await import(/* @vite-ignore */ NODE)) as Node;
     await using phi = await load(undefined, { threads: 1 });
     nodeText = (await phi.generate(PROMPT, { maxTokens: 64 })).text;

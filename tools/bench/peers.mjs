@@ -17,7 +17,8 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
-import { findChromium, PEERS, preparePeers } from "./peers/install.mjs";
+import { findChromium } from "./peers/chromium.mjs";
+import { PEERS, preparePeers } from "./peers/install.mjs";
 import { busyCores, describeMachine } from "./peers/machine.mjs";
 import { formatReport, ratiosOf, spread } from "./peers/report.mjs";
 

@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { findChromium } from "./chromium.mjs";
 
 const LLAMA = "3.22.1";
 const PLATFORM = `${process.platform}-${process.arch}`;
@@ -15,14 +16,6 @@ const PACKAGES = {
   wllama: { "@wllama/wllama": "3.8.1" },
 };
 export const PEERS = Object.keys(PACKAGES);
-
-/** $CHROMIUM, or what is in the path. */
-export function findChromium() {
-  const names = ["chromium", "chromium-browser", "google-chrome"];
-  const folders = (process.env.PATH ?? "").split(path.delimiter);
-  const candidates = folders.flatMap((folder) => names.map((name) => path.join(folder, name)));
-  return process.env.CHROMIUM ?? candidates.find((candidate) => fs.existsSync(candidate));
-}
 
 /** Why a peer cannot run on this machine, with the remedy; undefined if it can. */
 function obstacle(peer) {

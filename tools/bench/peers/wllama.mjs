@@ -7,7 +7,7 @@ import fs from "node:fs";
 import http from "node:http";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { launchChromium } from "./chromium.mjs";
 
 const settings = JSON.parse(process.argv[2]);
 const { folder, model, chromium: executablePath, ...measured } = settings;
@@ -15,15 +15,6 @@ const { folder, model, chromium: executablePath, ...measured } = settings;
 const PAGE = fileURLToPath(new URL("wllama.html", import.meta.url));
 const CONTENT_TYPES = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
 const ISOLATION = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
-const ARGUMENTS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 /** Serves the page at / and the packages of the peers' folder. */
 function serve(request, response) {
@@ -53,7 +44,7 @@ async function peakBytes(browser) {
 
 const server = http.createServer(serve);
 await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
-const browser = await chromium.launch({ executablePath, args: ARGUMENTS });
+const browser = await launchChromium(executablePath);
 try {
   const page = await browser.newPage();
   page.on("console", (message) => message.type() === "error" && console.error(message.text().slice(0, 300)));

@@ -1,8 +1,8 @@
-/** Finds and starts the Chromium of this machine. */
+/** Finds and starts the Chromium of this machine, for benchmarks and tests. */
 
 import fs from "node:fs";
 import path from "node:path";
-import { type Browser, chromium } from "playwright-core";
+import { chromium } from "playwright-core";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 
@@ -17,13 +17,20 @@ const ARGUMENTS = [
   "--disable-sync",
 ];
 
-/** $CHROMIUM, or what is in the path. */
-export function findChromium(): string | undefined {
+/**
+ * $CHROMIUM, or what is in the path.
+ * @returns {string | undefined}
+ */
+export function findChromium() {
   const folders = (process.env.PATH ?? "").split(path.delimiter);
   const candidates = folders.flatMap((folder) => NAMES.map((name) => path.join(folder, name)));
   return process.env.CHROMIUM ?? candidates.find((candidate) => fs.existsSync(candidate));
 }
 
-export function launch(executablePath: string): Promise<Browser> {
+/**
+ * A headless browser.
+ * @param {string} executablePath
+ */
+export function launchChromium(executablePath) {
   return chromium.launch({ executablePath, headless: true, args: ARGUMENTS });
 }
