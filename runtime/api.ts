@@ -13,13 +13,13 @@ export interface LoadOptions {
   dense?: "int8" | "exact";
   /** Which build of the kernels; default: the fastest that passes its self-test here. */
   kernel?: "simd" | "relaxed";
-  /** Called while the model is downloaded (browsers) and while its weights are read. */
+  /** Called while the model is downloaded (browsers), packed or checked, and while its weights are read. */
   onProgress?: (progress: Progress) => void;
   signal?: AbortSignal;
 }
 
 export interface Progress {
-  phase: "download" | "weights";
+  phase: "download" | "pack" | "check" | "weights";
   loadedBytes: number;
   /** 0 where a server does not tell. */
   totalBytes: number;
@@ -85,6 +85,8 @@ export interface MemoryUse {
   mode: "mapped" | "resident" | "streamed";
   /** Weights that stay in memory. */
   pinnedBytes: number;
+  /** Why weights that fit are not mapped, where that was tried. */
+  notMapped?: string;
   streamedBytesPerToken: number;
 }
 
@@ -159,6 +161,9 @@ export interface Estimate {
   mode: MemoryUse["mode"];
   layers: { pinned: number; streamed: number };
   bytes: { weights: number; kv: number; scratch: number; slots: number; total: number };
+  contextLength: number;
+  /** Weight bytes that a token takes from storage. */
+  streamedBytesPerToken: number;
   /** What to do when it does not fit. */
   remedy?: string;
 }

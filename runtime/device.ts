@@ -11,6 +11,29 @@ export interface ByteSource {
   readonly size: number;
   /** Fills all of `into` from `offset` bytes on, or throws a PiPhiError (E_FILE_READ, E_FILE_TRUNCATED). */
   read(offset: number, into: Uint8Array): void;
+  /** Whether the file is still as it was when it was opened. */
+  unchanged?(): boolean;
+  close(): void;
+}
+
+/** A file that is written. */
+export interface ByteSink {
+  /** Sets its length; throws E_DISK_FULL or E_FILE_WRITE. */
+  resize(bytes: number): void;
+  /** Writes all of `bytes` at `offset`; throws E_DISK_FULL or E_FILE_WRITE. */
+  write(offset: number, bytes: Uint8Array): void;
+}
+
+/** A file that is read ahead of its use, several reads at once; see memory/stream.ts. */
+export interface AheadSource {
+  /** Fills `into` from `offset` on; rejects with a PiPhiError. Offset, length and address are multiples of 4096. */
+  read(offset: number, into: Uint8Array): Promise<void>;
+  close(): void;
+}
+
+/** A file whose bytes lie in linear memory as the operating system's pages. */
+export interface MappedFile {
+  /** Gives the pages back; the memory reads as zeros then. */
   close(): void;
 }
 
@@ -35,16 +58,27 @@ export interface Thread {
   keepAlive?(on: boolean): void;
 }
 
+export type WorkerRole = "team" | "reader";
+
 export interface Device {
   readonly name: string;
   /** Threads that run at full speed side by side. */
   readonly threads: number;
   /** Bytes that can be allocated now without harm, or undefined where the platform does not tell. */
   availableBytes(): number | undefined;
+  /** Bytes of this process beside the model's memory: those it has now, and those its threads will still take. */
+  overheadBytes?(threads: number): { present: number; growth: number };
   /** Peak resident bytes of this process, or undefined where the platform does not tell. */
   peakBytes(): number | undefined;
   /** Whether memory can be shared between threads. */
   readonly sharedMemory: boolean;
+  /**
+   * Maps a part of a file over the memory's bytes from `address` on; all of them multiples of 64 KiB. A string says why
+   * that is not possible here. Throws E_FILE_TRUNCATED.
+   */
+  map?(memory: WebAssembly.Memory, address: number, name: string, offset: number, bytes: number): MappedFile | string;
+  /** Opens a file to be read ahead of its use. Devices that have this can stream weights. */
+  openAhead?(name: string): AheadSource;
   /** Opens one file for reading; throws E_NOT_FOUND or E_FILE_READ. `name` is a path, URL or handle name. */
   open(name: string): ByteSource;
   /** The bytes of a kernel build. */
@@ -56,6 +90,6 @@ export interface Device {
   retreat?(): boolean;
   /** A fresh WASI host for `memory`; a WebAssembly abort in it surfaces as a PiPhiError E_KERNEL. */
   wasi(memory: WebAssembly.Memory): WasiHost;
-  /** Starts a worker of the engine's team. Never called where `sharedMemory` is false. */
-  startTeamWorker(): Thread;
+  /** Starts a worker: a member of the engine's team, or the reader of its weights. Never where `sharedMemory` is false. */
+  startWorker(role: WorkerRole): Thread;
 }

@@ -20,107 +20,123 @@ import { reportLoss } from "./compute/team.ts";
 import type { Device, Thread } from "./device.ts";
 import { PiPhiError } from "./errors.ts";
 import { type EngineGenerateOptions, generate, promptTooLong } from "./generate.ts";
+import { subjectOf } from "./memory/estimate.ts";
 import { Sequence } from "./memory/kvcache.ts";
-import { type Layout, plan } from "./memory/plan.ts";
+import type { Layout } from "./memory/layout.ts";
+import { plan } from "./memory/plan.ts";
+import { Residence } from "./memory/residence.ts";
 import { writeRopeTable } from "./memory/rope.ts";
-import { planOptions } from "./options.ts";
+import { denseOf, planOptions } from "./options.ts";
 import { encodeParts, type PromptFormat, promptFormat } from "./text/prompt.ts";
 import { logSoftmaxTop } from "./text/sampler.ts";
 import { createTokenizer, type Tokenizer } from "./text/tokenizer.ts";
-import { loadVectors, planLoad } from "./weights/load.ts";
-import { type Manifest, readManifest } from "./weights/manifest.ts";
+import { type Model, openModel } from "./weights/model.ts";
+import { matrixBytes } from "./weights/shape.ts";
 import { promptMetadata, vocabularyOf } from "./weights/vocabulary.ts";
 
 /** Options that can cross to another thread. */
 export type EngineLoadOptions = Omit<LoadOptions, "onProgress" | "signal">;
 
-/** What remains of the manifest, whose vocabulary and merges are not needed any more. */
-type Description = Pick<Manifest, "name" | "quantization" | "parameters" | "fileBytes">;
+/** What remains of the model's file, whose vocabulary and merges are not needed any more. */
+type Description = Pick<Model, "name" | "quantization" | "parameters" | "fileBytes">;
+
+/** The parts of a loaded model. */
+interface Parts {
+  device: Device;
+  description: Description;
+  tokenizer: Tokenizer;
+  format: PromptFormat;
+  layout: Layout;
+  memory: WebAssembly.Memory;
+  choice: KernelChoice;
+  leader: Member;
+  threads: readonly Thread[];
+  residence: Residence;
+  loadMs: number;
+}
 
 export class Engine {
   private readonly sequence: Sequence;
   /** Set where a cancel cannot reach the team through shared memory. */
   cancelled = false;
 
-  private constructor(
-    private readonly device: Device,
-    private readonly description: Description,
-    private readonly tokenizer: Tokenizer,
-    private readonly format: PromptFormat,
-    private readonly layout: Layout,
-    readonly memory: WebAssembly.Memory,
-    private readonly choice: KernelChoice,
-    private readonly leader: Member,
-    private readonly threads: readonly Thread[],
-    private readonly loadMs: number,
-  ) {
-    this.sequence = new Sequence(leader, layout, memory.buffer);
+  private constructor(private readonly parts: Parts) {
+    const { leader, layout, memory, residence } = parts;
+    this.sequence = new Sequence({ leader, layout, buffer: memory.buffer, fault: () => residence.fault() });
   }
 
   /** Opens, plans, and loads; throws every error that a bad file, option or machine can cause. */
   static async load(
     device: Device,
-    model: string,
+    file: string,
     options: EngineLoadOptions,
     onProgress: (progress: Progress) => void,
   ): Promise<Engine> {
     const start = performance.now();
-    const manifest = readManifest((name) => device.open(name), model);
+    const model = openModel((name) => device.open(name), file, denseOf(options));
     const threads: Thread[] = [];
+    let residence: Residence | undefined;
     try {
-      const tokenizer = createTokenizer(vocabularyOf(manifest.metadata));
-      const layout = plan(manifest, planOptions(device, manifest, options));
+      const tokenizer = createTokenizer(vocabularyOf(model.metadata));
+      const format = promptFormat(tokenizer, promptMetadata(model.metadata));
+      const layout = plan(subjectOf(model), planOptions(device, model, options));
       const choice = await chooseKernels(device, options.kernel);
       const memory = allocateMemory(layout.totalBytes, device.sharedMemory);
       writeRopeTable(layout, memory.buffer);
-      const loadPlan = planLoad(manifest, layout);
+      residence = new Residence(device, model, layout, memory);
+      const { loadPlan } = residence;
       const member = (index: number): Membership => ({ memory, choice, layout, loadPlan, index });
-      for (let index = 1; index < layout.threads; index++) threads.push(device.startTeamWorker());
+      for (let index = 1; index < layout.threads; index++) threads.push(device.startWorker("team"));
       const joined = Promise.all(threads.map((thread, i) => join(thread, member(i + 1))));
       joined.catch(() => {}); // seen below, unless an error comes first
-      const leader = new Member(device, member(0));
-      loadVectors(manifest, layout, memory.buffer);
+      const leader = new Member(device, member(0), residence.file);
       await joined;
-      const { totalBytes } = loadPlan;
-      const report = (loadedBytes: number) => onProgress({ phase: "weights", loadedBytes, totalBytes });
-      leader.load(report);
-      report(totalBytes);
-      const format = promptFormat(tokenizer, promptMetadata(manifest.metadata));
-      const loadMs = performance.now() - start;
-      const { name, quantization, parameters, fileBytes } = manifest;
+      await residence.fill(leader, onProgress);
+      const { name, quantization, parameters, fileBytes } = model;
       const description = { name, quantization, parameters, fileBytes };
-      return new Engine(device, description, tokenizer, format, layout, memory, choice, leader, threads, loadMs);
+      const loadMs = performance.now() - start;
+      const made = { device, description, tokenizer, format, layout, memory, choice, leader, threads, residence };
+      return new Engine({ ...made, loadMs });
     } catch (error) {
       for (const thread of threads) thread.terminate();
+      residence?.close();
       throw error;
     } finally {
-      manifest.close();
+      model.close();
     }
+  }
+
+  get memory(): WebAssembly.Memory {
+    return this.parts.memory;
   }
 
   /** Address of the team's control block, for cancelling from other threads. */
   get control(): number {
-    return this.layout.control;
+    return this.parts.layout.control;
   }
 
   get info(): ModelInfo {
-    const { description, layout } = this;
+    const { description, layout, choice } = this.parts;
     return {
       ...description,
       architecture: "phi2",
       config: layout.config,
       contextLength: layout.contextLength,
       kv: layout.kv,
-      kernel: this.choice.name,
+      kernel: choice.name,
       threads: layout.threads,
-      bytesPerToken: layout.bytesPerToken,
+      bytesPerToken: matrixBytes(layout.shape),
       memory: this.memoryUse(),
     };
   }
 
   memoryUse(): MemoryUse {
-    const peakRssBytes = this.device.peakBytes() ?? null;
-    return { peakRssBytes, mode: "resident", pinnedBytes: this.layout.bytes.weights, streamedBytesPerToken: 0 };
+    const { device, layout, residence } = this.parts;
+    const { mode, notMapped } = residence;
+    const { streamedBytesPerToken } = layout;
+    const peakRssBytes = device.peakBytes() ?? null;
+    const use = { peakRssBytes, mode, pinnedBytes: layout.bytes.weights, streamedBytesPerToken };
+    return notMapped === undefined ? use : { ...use, notMapped };
   }
 
   async generate(
@@ -136,17 +152,17 @@ export class Engine {
     options: EngineGenerateOptions,
     emit: (delta: Delta) => void,
   ): Promise<GenerateResult> {
-    const ids = encodeParts(this.tokenizer, this.format.chat(messages));
-    return this.continue(ids, { ...options, stop: [...this.format.stops, options.stop ?? []].flat() }, emit);
+    const ids = encodeParts(this.parts.tokenizer, this.parts.format.chat(messages));
+    return this.continue(ids, { ...options, stop: [...this.parts.format.stops, options.stop ?? []].flat() }, emit);
   }
 
   async score(input: string | readonly number[], top: number): Promise<Score> {
     const ids = this.idsOf(input);
     if (ids.length === 0) throw new PiPhiError("E_PROMPT_EMPTY", "There is nothing to score. Give a text or ids.");
-    const { contextLength } = this.layout;
+    const { contextLength } = this.parts.layout;
     if (ids.length > contextLength) throw promptTooLong("text", ids.length, contextLength);
     const positions: Score["positions"] = [];
-    this.cancelled = false;
+    this.begin();
     this.sequence.rewind([]);
     const completed = await this.sequence.extend(ids, "all", this.pause, (rows) => {
       for (const logits of rows) positions.push({ id: ids[positions.length], top: logSoftmaxTop(logits, top) });
@@ -157,18 +173,25 @@ export class Engine {
 
   tokenize(text: string): Tokenization {
     if (typeof text !== "string") throw new PiPhiError("E_USAGE", `Give a text to tokenize, not ${typeof text}.`);
-    const ids = this.tokenizer.encode(text);
-    return { ids, pieces: this.tokenizer.pieces(ids) };
+    const ids = this.parts.tokenizer.encode(text);
+    return { ids, pieces: this.parts.tokenizer.pieces(ids) };
   }
 
   detokenize(ids: readonly number[]): string {
     this.checkIds(ids);
-    return this.tokenizer.decode(ids);
+    return this.parts.tokenizer.decode(ids);
   }
 
   close(): void {
-    this.leader.dismiss();
-    for (const thread of this.threads) thread.terminate();
+    const { leader, threads, residence } = this.parts;
+    leader.dismiss();
+    for (const thread of threads) thread.terminate();
+    residence.close();
+  }
+
+  private begin(): void {
+    this.cancelled = false;
+    this.parts.residence.check();
   }
 
   private continue(
@@ -176,23 +199,21 @@ export class Engine {
     options: EngineGenerateOptions,
     emit: (delta: Delta) => void,
   ): Promise<GenerateResult> {
-    this.cancelled = false;
-    const { sequence, tokenizer, loadMs, pause } = this;
-    const profile = (on: boolean) => this.leader.profile(on);
-    return generate(
-      { sequence, tokenizer, loadMs, emit, pause, profile, contextLength: this.layout.contextLength },
-      ids,
-      options,
-    );
+    this.begin();
+    const { sequence, pause } = this;
+    const { tokenizer, loadMs, leader, layout } = this.parts;
+    const { contextLength } = layout;
+    const profile = (on: boolean) => leader.profile(on);
+    return generate({ sequence, tokenizer, loadMs, emit, pause, profile, contextLength }, ids, options);
   }
 
   private readonly pause = async () => {
-    if (!this.device.sharedMemory) await letMessagesIn();
+    if (!this.parts.device.sharedMemory) await letMessagesIn();
     return !this.cancelled;
   };
 
   private idsOf(input: string | readonly number[]): number[] {
-    if (typeof input === "string") return encodeParts(this.tokenizer, [{ text: input, control: false }]);
+    if (typeof input === "string") return encodeParts(this.parts.tokenizer, [{ text: input, control: false }]);
     this.checkIds(input);
     return [...input];
   }
@@ -200,7 +221,7 @@ export class Engine {
   private checkIds(ids: readonly number[]): void {
     if (!Array.isArray(ids))
       throw new PiPhiError("E_USAGE", `Give a text or an array of token ids, not ${typeof ids}.`);
-    const vocabSize = this.layout.config.vocabSize;
+    const vocabSize = this.parts.layout.config.vocabSize;
     const bad = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
     if (bad === undefined) return;
     throw new PiPhiError("E_USAGE", `${bad} is no token id: the vocabulary has ids 0 to ${vocabSize - 1}.`, {

@@ -11,6 +11,9 @@ export type ErrorCode =
   | "E_NOT_GGUF" // the file is no GGUF
   | "E_FILE_TRUNCATED" // the file ends before what its header promises
   | "E_FILE_CORRUPT" // lengths, counts or offsets in the file contradict each other
+  | "E_PACK_VERSION" // a pack file of another version of PiPhi
+  | "E_PACK_CHANGED" // the pack file was changed while it is in use
+  | "E_DISK_FULL" // there is not enough room on the disk
   | "E_GGUF_VERSION" // a GGUF version this reader does not know
   | "E_ARCHITECTURE" // a model of another family
   | "E_TENSOR_TYPE" // an unknown or unsupported block type

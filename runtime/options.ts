@@ -1,12 +1,14 @@
 /** From what a caller asks for to what the planner needs: defaults, limits, and checks of the options themselves. */
 
-import type { LoadOptions } from "./api.ts";
+import type { LoadOptions, Phi2Config } from "./api.ts";
 import type { Device } from "./device.ts";
 import { PiPhiError } from "./errors.ts";
 import type { PlanOptions } from "./memory/plan.ts";
-import type { Manifest } from "./weights/manifest.ts";
+import type { Model } from "./weights/model.ts";
+import type { DensePrecision } from "./weights/tiles.ts";
 
-const MOST_CONTEXT = 2048;
+/** Contexts to choose from where none is asked for. */
+const CONTEXTS = [2048, 1024, 512];
 /** A prompt's tokens computed together: weights are read once for all, activations stay within the caches. */
 const BATCH_TOKENS = 64;
 const MOST_THREADS = 64;
@@ -21,30 +23,58 @@ export function parseBytes(value: number | string, option = "ram"): number {
   throw new PiPhiError("E_USAGE", `${option} must be a size such as 1G, 512M or a number of bytes, not "${value}".`);
 }
 
+/** Which precision F32, F16 and BF16 weights get; throws E_USAGE. */
+export function denseOf({ dense = "int8" }: LoadOptions): DensePrecision {
+  oneOf("dense", dense, ["int8", "exact"]);
+  return dense;
+}
+
+export type PlanningDevice = Pick<
+  Device,
+  "threads" | "sharedMemory" | "availableBytes" | "overheadBytes" | "openAhead" | "map"
+>;
+
 /** Checks and completes load options; throws E_USAGE. */
 export function planOptions(
-  device: Pick<Device, "threads" | "sharedMemory" | "availableBytes">,
-  manifest: Pick<Manifest, "config">,
+  device: PlanningDevice,
+  { config, weights }: Pick<Model, "config" | "weights">,
   options: LoadOptions,
 ): PlanOptions {
-  const { kv = "int8", dense = "int8", kernel, threads = device.threads } = options;
+  const { kv = "int8", kernel, threads: asked = device.threads } = options;
   oneOf("kv", kv, ["int8", "f16"]);
-  oneOf("dense", dense, ["int8", "exact"]);
   if (kernel !== undefined) oneOf("kernel", kernel, ["simd", "relaxed"]);
-  if (!Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS) {
-    throw new PiPhiError("E_USAGE", `threads must be a whole number from 1 to ${MOST_THREADS}, not ${threads}.`);
+  if (!Number.isInteger(asked) || asked < 1 || asked > MOST_THREADS) {
+    throw new PiPhiError("E_USAGE", `threads must be a whole number from 1 to ${MOST_THREADS}, not ${asked}.`);
   }
-  const contextLength = options.contextLength ?? Math.min(manifest.config.contextLength, MOST_CONTEXT);
-  const ramBytes = options.ram === undefined ? device.availableBytes() : parseBytes(options.ram);
+  const threads = device.sharedMemory ? asked : 1;
+  const { ramBytes, overheadBytes } = budgetOf(device, threads, options.ram);
+  const contextLength = options.contextLength ?? defaultContext(config, kv, ramBytes);
   return {
     contextLength,
     kv,
-    dense,
-    threads: device.sharedMemory ? threads : 1,
+    threads,
     batchTokens: Math.min(BATCH_TOKENS, Math.max(1, contextLength)),
     sequences: 1,
     ramBytes,
+    overheadBytes,
+    streamable: weights.pack !== undefined && device.openAhead !== undefined && device.sharedMemory,
   };
+}
+
+/** Bytes that the model's memory may take, of an explicit limit for the process or of what the device has free. */
+function budgetOf(device: PlanningDevice, threads: number, ram?: number | string) {
+  const { present, growth } = device.overheadBytes?.(threads) ?? { present: 0, growth: 0 };
+  const overheadBytes = ram === undefined ? growth : present + growth;
+  const limit = ram === undefined ? device.availableBytes() : parseBytes(ram);
+  return { ramBytes: limit === undefined ? undefined : limit - overheadBytes, overheadBytes };
+}
+
+/** The longest of the usual contexts whose cache takes at most a quarter of the memory. */
+function defaultContext(config: Phi2Config, kv: "int8" | "f16", ramBytes = Number.POSITIVE_INFINITY): number {
+  const { layers, heads, headDim } = config;
+  const tokenBytes = layers * heads * (kv === "f16" ? 4 * headDim : 2 * headDim + 4);
+  const fitting = CONTEXTS.find((tokens) => tokens * tokenBytes <= ramBytes / 4) ?? CONTEXTS[CONTEXTS.length - 1];
+  return Math.min(config.contextLength, fitting);
 }
 
 function oneOf(option: string, value: string, allowed: readonly string[]): void {

@@ -6,8 +6,10 @@ import os from "node:os";
 import { Worker } from "node:worker_threads";
 import type { Device, Thread } from "../../runtime/device.ts";
 import { createWasiHost } from "../wasi/host.ts";
+import { openAhead } from "./direct.ts";
 import { retreat } from "./engine-flags.ts";
 import { openFile } from "./files.ts";
+import { mapFile } from "./mapping.ts";
 import { availableMemory } from "./memory.ts";
 import { distPath } from "./paths.ts";
 
@@ -18,19 +20,27 @@ export function nodeDevice(): Device {
     sharedMemory: true,
     availableBytes: availableMemory,
     peakBytes: peakMemory,
+    overheadBytes: (threads) => ({ present: process.memoryUsage.rss(), growth: ENGINE_BYTES + threads * THREAD_BYTES }),
     open: openFile,
+    openAhead,
+    map: mapFile,
     kernel: (build) => readFile(distPath(`kernels/${build}.wasm`)),
     retreat,
     wasi: createWasiHost,
-    startTeamWorker: () => startThread("team"),
+    startWorker: startThread,
   };
 }
 
+/** What an engine and each of its threads take beside the model's memory: stacks, heaps, compiled kernels, vocabulary. */
+const ENGINE_BYTES = 64 << 20;
+const THREAD_BYTES = 8 << 20;
+
 /** V8 would let short-lived objects pile up to 48 MB in each thread before it looks for garbage. */
-const YOUNG_GENERATION_MB = { engine: 6, team: 1 };
+const YOUNG_GENERATION_MB = { engine: 6, team: 1, reader: 1, packer: 4 };
+export type ThreadRole = keyof typeof YOUNG_GENERATION_MB;
 
 /** Starts a worker of this package: an engine, or a member of an engine's team. */
-export function startThread(role: "engine" | "team"): Thread {
+export function startThread(role: ThreadRole): Thread {
   const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB[role] };
   const worker = new Worker(distPath("devices/node/worker.js"), { workerData: { role }, resourceLimits });
   let ended = false;

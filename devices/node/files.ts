@@ -27,6 +27,10 @@ export function openFile(path: string): ByteSource {
     name: path,
     size: stat.size,
     read: (offset, into) => readFully(fd, path, offset, into),
+    unchanged() {
+      const { size, mtimeMs } = fs.fstatSync(fd);
+      return size === stat.size && mtimeMs === stat.mtimeMs;
+    },
     close() {
       if (open) fs.closeSync(fd);
       open = false;
@@ -40,12 +44,7 @@ function readFully(fd: number, path: string, offset: number, into: Uint8Array): 
     try {
       count = fs.readSync(fd, into, done, into.length - done, offset + done);
     } catch (error) {
-      const { code = "unknown", message } = error as NodeJS.ErrnoException;
-      throw new PiPhiError("E_FILE_READ", `Reading ${path} failed (${message}). Check the disk and try again.`, {
-        path,
-        errno: code,
-        offset: offset + done,
-      });
+      throw readError(path, offset + done, error as NodeJS.ErrnoException);
     }
     if (count === 0) {
       throw new PiPhiError(
@@ -58,7 +57,15 @@ function readFully(fd: number, path: string, offset: number, into: Uint8Array): 
   }
 }
 
-function openError(path: string, error: NodeJS.ErrnoException): PiPhiError {
+export function readError(path: string, offset: number, error: NodeJS.ErrnoException): PiPhiError {
+  return new PiPhiError("E_FILE_READ", `Reading ${path} failed (${error.message}). Check the disk and try again.`, {
+    path,
+    errno: error.code ?? "unknown",
+    offset,
+  });
+}
+
+export function openError(path: string, error: NodeJS.ErrnoException): PiPhiError {
   if (error.code === "ENOENT") {
     return new PiPhiError(
       "E_NOT_FOUND",

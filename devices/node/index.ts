@@ -3,24 +3,40 @@
 import { connect } from "../../runtime/client.ts";
 import type { Estimate, LoadOptions, Phi } from "../../runtime/index.ts";
 import { estimateModel } from "../../runtime/memory/estimate.ts";
+import { denseOf } from "../../runtime/options.ts";
 import { nodeDevice, startThread } from "./device.ts";
 import { setEngineFlags } from "./engine-flags.ts";
 import { openFile } from "./files.ts";
 import { EMBEDDED_MODEL } from "./paths.ts";
+import { packFor } from "./store.ts";
 
 export * from "../../runtime/index.ts";
 export { type Check, type Diagnosis, diagnose } from "./diagnose.ts";
 export { type Inspection, inspect, tokenize } from "./inspect.ts";
+export { checkPack, type PackFileOptions, packFile } from "./packing.ts";
 export { EMBEDDED_MODEL } from "./paths.ts";
+export { storeFolder } from "./store.ts";
+
+export interface NodeLoadOptions extends LoadOptions {
+  /**
+   * Pack a GGUF file into the store once ($PIPHI_HOME, default ~/.cache/piphi) and use the pack from then on: it is mapped
+   * in no time, shared between processes, and streamed where it does not fit into memory. Default: false.
+   */
+  pack?: boolean;
+}
 
 /**
  * Loads a model on an engine thread of its own.
- * @param model path of a GGUF file (any one of its shards); default: the embedded model
+ * @param model path of a GGUF file (any one of its shards) or of a pack; default: the embedded model
  * @throws PiPhiError for files, options and machines that cannot work
  */
-export function load(model: string = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Phi> {
+export async function load(model: string = EMBEDDED_MODEL, options: NodeLoadOptions = {}): Promise<Phi> {
   setEngineFlags();
-  return connect(startThread("engine"), model, options);
+  const { pack, ...rest } = options;
+  const { onProgress, signal } = options;
+  const packed = pack && model !== EMBEDDED_MODEL;
+  const file = packed ? await packFor(model, { dense: denseOf(options), onProgress, signal }) : model;
+  return connect(startThread("engine"), file, rest);
 }
 
 /** What loading would take, from the file's header alone. Throws only for files that cannot be loaded at all. */

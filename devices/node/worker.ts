@@ -1,19 +1,31 @@
-/** The threads of PiPhi under Node: an engine, or a member of an engine's team. */
+/** The threads of PiPhi under Node: an engine, a member of its team, the reader of its weights, or a packer. */
 
 import { parentPort, workerData } from "node:worker_threads";
 import { Member, type Membership } from "../../runtime/compute/member.ts";
+import { type ReaderTask, serveReader } from "../../runtime/memory/reader.ts";
 import type { ToEngine } from "../../runtime/protocol.ts";
 import { serveEngine } from "../../runtime/service.ts";
-import { nodeDevice } from "./device.ts";
+import { nodeDevice, type ThreadRole } from "./device.ts";
+import { type PackTask, servePacker } from "./packing.ts";
 
 const port = parentPort!;
 const device = nodeDevice();
 
-if (workerData.role === "engine") {
-  const listener = serveEngine(device, (message) => port.postMessage(message));
-  port.on("message", (message: ToEngine) => listener(message));
-} else {
-  port.once("message", (membership: Membership) => {
-    Member.serve(device, membership, () => port.postMessage("joined"));
-  });
-}
+const roles: Record<ThreadRole, () => void> = {
+  engine() {
+    const listener = serveEngine(device, (message) => port.postMessage(message));
+    port.on("message", (message: ToEngine) => listener(message));
+  },
+  team() {
+    port.once("message", (membership: Membership) => {
+      Member.serve(device, membership, () => port.postMessage("joined"));
+    });
+  },
+  reader() {
+    port.once("message", (task: ReaderTask) => void serveReader(device, task, (message) => port.postMessage(message)));
+  },
+  packer() {
+    port.once("message", (task: PackTask) => void servePacker(device, task, (message) => port.postMessage(message)));
+  },
+};
+roles[workerData.role as ThreadRole]();

@@ -11,7 +11,7 @@ const KERNELS: Record<KernelBuild, URL> = {
   relaxed: new URL("../../kernels/relaxed.wasm", import.meta.url),
 };
 
-/** @param team workers that are running already, for `startTeamWorker` to hand out */
+/** @param team workers that are running already, for `startWorker` to hand out */
 export function webDevice(open: Device["open"], team: Thread[]): Device {
   return {
     name: navigator.userAgent,
@@ -20,7 +20,7 @@ export function webDevice(open: Device["open"], team: Thread[]): Device {
     open,
     kernel,
     wasi: createWasiHost,
-    startTeamWorker: () => team.pop()!,
+    startWorker: () => team.pop()!,
   };
 }
 

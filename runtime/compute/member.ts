@@ -5,7 +5,9 @@
 
 import type { Device } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
-import type { Layout } from "../memory/plan.ts";
+import type { Layout } from "../memory/layout.ts";
+import { StreamFault } from "../memory/stream.ts";
+import { type WeightFile, Weights } from "../memory/weights.ts";
 import { Phi2 } from "../phi2.ts";
 import { Loader, type LoadPlan } from "../weights/load.ts";
 import { instantiateKernels, type KernelChoice, type Kernels } from "./kernels.ts";
@@ -19,6 +21,9 @@ export interface Membership {
   loadPlan: LoadPlan;
   index: number;
 }
+
+/** How a job ended: all of it done; stopped on request; or weights could not be read. */
+export type JobEnd = "done" | "stopped" | "fault";
 
 const JOB_KIND = 0;
 const JOB_TOKENS = 1;
@@ -34,16 +39,20 @@ export class Member {
   readonly kernels: Kernels;
   readonly team: Team;
   private readonly phi2: Phi2;
+  private readonly weights: Weights;
   private readonly job: Int32Array;
 
   constructor(
     private readonly device: Device,
     private readonly membership: Membership,
+    /** Leader: the pack whose weights are streamed. */
+    file?: WeightFile,
   ) {
     const { memory, choice, layout, index } = membership;
     this.kernels = instantiateKernels(device, choice.module, memory);
     this.team = new Team(this.kernels, layout.control, layout.threads, index);
-    this.phi2 = new Phi2(this.kernels, choice.form, layout, this.team, memory.buffer);
+    this.weights = new Weights(layout, memory.buffer, index === 0, file);
+    this.phi2 = new Phi2(this.kernels, choice.form, layout, this.team, this.weights, memory.buffer);
     this.job = new Int32Array(memory.buffer, layout.job, 16);
   }
 
@@ -65,7 +74,7 @@ export class Member {
       this.team.next();
       const kind = this.job[JOB_KIND];
       if (kind === KIND_LEAVE) return;
-      this.unlessStopped(() => {
+      this.attempt(() => {
         if (kind === KIND_LOAD) this.loadShare(() => {});
         else this.phi2.forward(this.job[JOB_TOKENS], this.job[JOB_LOGITS_FROM]);
       });
@@ -75,30 +84,33 @@ export class Member {
   /** Leader: loads all weights with the team. `onBytes` is told how far the files have been read. */
   load(onBytes: (bytes: number) => void): void {
     const { loadPlan, memory, layout } = this.membership;
-    let end = 0;
-    const ends = loadPlan.pieces.map(({ bytes }) => (end += bytes));
+    let sum = 0;
+    const ends = loadPlan.pieces.map(({ bytes }) => (sum += bytes));
     this.job[JOB_KIND] = KIND_LOAD;
     this.job[JOB_FAILED_PIECE] = 0;
     this.team.start();
-    const completed = this.unlessStopped(() => this.loadShare((piece) => onBytes(ends[piece])));
+    const end = this.attempt(() => this.loadShare((piece) => onBytes(ends[piece])));
     const failed = Atomics.load(this.job, JOB_FAILED_PIECE);
     if (failed > 0) {
       requestStop(memory.buffer, layout.control, false);
       this.withLoader((loader) => loader.load(failed - 1)); // again, here, for its error
       throw new PiPhiError("E_FILE_READ", "A read of the model file failed. Try again.", { piece: failed - 1 });
     }
-    if (!completed) throw new PiPhiError("E_CANCELLED", "Loading was cancelled.");
+    if (end !== "done") throw new PiPhiError("E_CANCELLED", "Loading was cancelled.");
   }
 
-  /** Leader: runs the forward pass with the team; false where it was stopped. */
-  forward(tokens: number, logitsFrom: number): boolean {
+  /** Leader: runs the forward pass of a batch with the team; throws E_FILE_READ where the embedding cannot be read. */
+  forward(ids: readonly number[], logitsFrom: number): JobEnd {
     const { memory, layout } = this.membership;
     refuseLost(memory.buffer, layout.control);
+    this.weights.fetchEmbedding(ids);
     this.job[JOB_KIND] = KIND_FORWARD;
-    this.job[JOB_TOKENS] = tokens;
+    this.job[JOB_TOKENS] = ids.length;
     this.job[JOB_LOGITS_FROM] = logitsFrom;
     this.team.start();
-    return this.unlessStopped(() => this.phi2.forward(tokens, logitsFrom));
+    const end = this.attempt(() => this.phi2.forward(ids.length, logitsFrom));
+    if (end !== "done") this.weights.restart();
+    return end;
   }
 
   /** Leader: starts its profile anew, or ends it; returns milliseconds by operation so far. */
@@ -110,16 +122,19 @@ export class Member {
 
   /** Leader: sends the team away. */
   dismiss(): void {
+    this.weights.close();
     this.job[JOB_KIND] = KIND_LEAVE;
     this.team.start();
   }
 
-  private unlessStopped(work: () => void): boolean {
+  private attempt(work: () => void): JobEnd {
     try {
       work();
-      return true;
+      return "done";
     } catch (error) {
-      if (error instanceof Stopped) return false;
+      if (error instanceof Stopped) return "stopped";
+      // All threads wait for the same unit; none may still do so when the leader begins anew.
+      if (error instanceof StreamFault) return this.attempt(() => this.team.meet()) === "done" ? "fault" : "stopped";
       // This thread will not come to the barrier where the others wait for it.
       reportLoss(this.membership.memory.buffer, this.membership.layout.control);
       throw error;

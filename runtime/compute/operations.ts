@@ -3,14 +3,19 @@
  * may run side by side, and in which order they follow, is the forward pass's business (phi2.ts).
  */
 
-import type { Activations, Layout, Linear, Norm } from "../memory/plan.ts";
+import type { Activations, Layout } from "../memory/layout.ts";
+import { groupsOf, type Linear, type Norm } from "../weights/shape.ts";
 import { TILE_ROWS, type TileKind } from "../weights/tiles.ts";
 import { type Attention, type DotForm, type Kernels, type Matmul, matmulOf } from "./kernels.ts";
 import type { Operation } from "./team.ts";
 
-/** A linear layer with where it reads (activation rows) and writes (f32 rows, `outStride` bytes apart). */
+/**
+ * A linear layer with where its matrices are (their offsets count from `base`), where it reads (activation rows) and
+ * writes (f32 rows, `outStride` bytes apart).
+ */
 export interface Product {
   linear: Linear;
+  base: number;
   input: Activations;
   out: number;
   outStride: number;
@@ -52,35 +57,37 @@ export class Operations {
 
   /** x[t] = embedding[ids[t]] */
   embed(tokens: number): Operation {
-    const { embedding, x, config } = this.layout;
+    const { embedding, mode, shape, x, config } = this.layout;
+    const { type, rowBytes } = shape.embedding;
     const d = config.hiddenSize;
     const run = (t: number) => {
-      const row = embedding.offset + this.ids[t] * embedding.rowBytes;
-      this.kernels.dequantize_row(embedding.type, row, d, x + t * d * 4);
+      const row = mode === "streamed" ? t : this.ids[t];
+      this.kernels.dequantize_row(type, embedding + row * rowBytes, d, x + t * d * 4);
     };
     return { name: "embedding", items: tokens, run };
   }
 
   /** hidden[t - from] = layer_norm(x[t]) for t in [from, to), in the formats that `consumers` read. */
   normalize(norm: Norm, from: number, to: number, consumers: readonly Linear[]): Operation {
-    const { x, hidden, config } = this.layout;
+    const { x, hidden, config, vectors } = this.layout;
     const d = config.hiddenSize;
+    const [weight, bias] = [vectors + norm.weight, vectors + norm.bias];
     const run = (row: number) => {
       const h = hidden.plain + row * d * 4;
-      this.kernels.layer_norm(x + (from + row) * d * 4, norm.weight, norm.bias, h, d, config.layerNormEpsilon);
+      this.kernels.layer_norm(x + (from + row) * d * 4, weight, bias, h, d, config.layerNormEpsilon);
       this.quantize(hidden, row, d, 0, d / BLOCK, consumers);
     };
     return { name: "norm and quantization", items: to - from, run };
   }
 
-  /** out[t] = W input[t] + bias. */
-  multiply(tokens: number, product: Product): Operation {
-    const groups = groupsOf(product.linear);
-    const chunk = this.chunkOf(groups);
+  /** out[t] = W input[t] + bias, of row groups [from, to). */
+  multiply(tokens: number, product: Product, from = 0, to = groupsOf(product.linear)): Operation {
+    const chunk = this.chunkOf(to - from);
     const run = (item: number) => {
-      this.multiplyGroups(tokens, product, item * chunk, Math.min(groups, (item + 1) * chunk), false);
+      const first = from + item * chunk;
+      this.multiplyGroups(tokens, product, first, Math.min(to, first + chunk), false);
     };
-    return { name: "matmul", items: Math.ceil(groups / chunk), run };
+    return { name: "matmul", items: Math.ceil((to - from) / chunk), run };
   }
 
   /** out[t] += sum over products of (W input[t] + bias); all have the same outputs. */
@@ -150,7 +157,8 @@ export class Operations {
   }
 
   private multiplyGroups(tokens: number, product: Product, from: number, to: number, accumulate: boolean): void {
-    const { linear, input, out, outStride } = product;
+    const { linear, base, input, out, outStride } = product;
+    const biases = this.layout.vectors + linear.bias;
     for (const { kind, offset, firstRow, rows } of linear.parts) {
       const first = firstRow / TILE_ROWS;
       const low = Math.max(from - first, 0);
@@ -159,7 +167,10 @@ export class Operations {
       const a = kind === "q8" ? input.q8 : kind === "f32" ? input.plain : input.q4;
       const at = firstRow * 4;
       const multiply = this.matmuls[kind];
-      multiply(offset, a, tokens, linear.k, low, high, out + at, outStride, linear.bias + at, accumulate, this.scratch);
+      multiply(
+        ...([base + offset, a, tokens, linear.k, low, high] as const),
+        ...([out + at, outStride, biases + at, accumulate, this.scratch] as const),
+      );
     }
   }
 
@@ -167,8 +178,4 @@ export class Operations {
     const chunk = Math.ceil(groups / (this.layout.threads * ITEMS_PER_THREAD));
     return Math.min(chunk, MOST_GROUPS);
   }
-}
-
-function groupsOf(linear: Linear): number {
-  return linear.parts.reduce((sum, part) => sum + part.rows / TILE_ROWS, 0);
 }

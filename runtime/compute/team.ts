@@ -55,16 +55,19 @@ export class Team {
         item -= operation.items;
       }
     }
-    this.timed("waiting", () => this.barrier());
+    this.timed("waiting", () => this.meet());
   }
 
-  private timed(name: string, work: () => void): void {
+  /** Does `work` and, while there is a profile, counts its milliseconds as `name`. */
+  timed<T>(name: string, work: () => T): T {
     const start = this.profile ? performance.now() : 0;
-    work();
+    const result = work();
     this.profile?.set(name, (this.profile.get(name) ?? 0) + performance.now() - start);
+    return result;
   }
 
-  private barrier(): void {
+  /** Waits until all threads of the team are here; throws `Stopped` where they agreed to stop. */
+  meet(): void {
     const spins = this.threads > 1 ? BARRIER_SPINS : 0;
     const agreed = this.kernels.team_barrier(this.control, this.threads, spins);
     if (agreed === 0) return;

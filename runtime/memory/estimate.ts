@@ -1,30 +1,51 @@
 /** What a model would take, without loading it. */
 
 import type { Estimate, LoadOptions } from "../api.ts";
-import type { ByteSource, Device } from "../device.ts";
+import type { ByteSource } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
-import { planOptions } from "../options.ts";
-import { readManifest } from "../weights/manifest.ts";
-import { layOut, plan } from "./plan.ts";
+import { denseOf, type PlanningDevice, planOptions } from "../options.ts";
+import { stagingBytesOf } from "../weights/load.ts";
+import { type Model, openModel } from "../weights/model.ts";
+import type { Layout, Subject } from "./layout.ts";
+import { leastLayout, type PlanOptions, plan } from "./plan.ts";
+
+/** What is to be planned of a model. */
+export function subjectOf({ config, shape, weights }: Model): Subject {
+  return { config, shape, stagingBytes: weights.manifest ? stagingBytesOf(weights.manifest) : 0 };
+}
 
 export function estimateModel(
-  device: Pick<Device, "threads" | "sharedMemory" | "availableBytes">,
+  device: PlanningDevice,
   open: (name: string) => ByteSource,
   model: string,
   options: LoadOptions,
 ): Estimate {
-  const manifest = readManifest(open, model);
+  const opened = openModel(open, model, denseOf(options));
   try {
-    const asked = planOptions(device, manifest, options);
-    const { bytes } = layOut(manifest, asked);
-    const shape = { mode: "resident" as const, layers: { pinned: manifest.config.layers, streamed: 0 }, bytes };
-    try {
-      plan(manifest, asked);
-      return { fits: true, ...shape };
-    } catch (error) {
-      return { fits: false, ...shape, remedy: PiPhiError.from(error).message };
-    }
+    const asked = planOptions(device, opened, options);
+    return estimateLayout(subjectOf(opened), asked, opened.weights.pack !== undefined && device.map !== undefined);
   } finally {
-    manifest.close();
+    opened.close();
+  }
+}
+
+/** What the planner says; `mappable`: weights that fit would be mapped. */
+export function estimateLayout(subject: Subject, asked: PlanOptions, mappable: boolean): Estimate {
+  const describe = (layout: Layout) => {
+    const streamed = subject.shape.layers.filter((_, i) => {
+      return [2 * i, 2 * i + 1].some((unit) => layout.units[unit].streamIndex >= 0);
+    }).length;
+    return {
+      mode: layout.mode === "resident" && mappable ? ("mapped" as const) : layout.mode,
+      layers: { pinned: subject.config.layers - streamed, streamed },
+      bytes: layout.bytes,
+      contextLength: layout.contextLength,
+      streamedBytesPerToken: layout.streamedBytesPerToken,
+    };
+  };
+  try {
+    return { fits: true, ...describe(plan(subject, asked)) };
+  } catch (error) {
+    return { fits: false, ...describe(leastLayout(subject, asked)), remedy: PiPhiError.from(error).message };
   }
 }

@@ -1,6 +1,6 @@
 /** The table of rotary position embeddings that kernels/rope.ts reads. */
 
-import type { Layout } from "./plan.ts";
+import type { Layout } from "./layout.ts";
 
 /** cos and sin for every position and rotated pair, f32 [position][rotaryDim / 2][2]. */
 export function writeRopeTable(layout: Layout, buffer: ArrayBufferLike): void {

@@ -16,7 +16,7 @@ import { damaged, quote, truncated } from "./faults.ts";
 import { notGguf } from "./foreign.ts";
 import { HeaderReader } from "./header.ts";
 import { Metadata, type MetadataValue, type NumberArray } from "./metadata.ts";
-import { BLOCK_TYPES, type BlockType } from "./tiles.ts";
+import { BLOCK_TYPES, type BlockType, TILES_TYPE } from "./tiles.ts";
 
 export type { Metadata, MetadataValue } from "./metadata.ts";
 
@@ -62,6 +62,11 @@ const MAX_NESTED_ARRAYS = 1 << 16;
 
 const STRING = 8;
 const ARRAY = 9;
+
+type BlockTypes = ReadonlyMap<number, BlockType>;
+/** A key that pack files have (pack.ts). Their tiles are I8 to other readers of GGUF. */
+export const PACK_VERSION_KEY = "piphi.pack.version";
+const PACK_TYPES: BlockTypes = new Map([...BLOCK_TYPES, [TILES_TYPE.id, TILES_TYPE]]);
 
 interface Scalar {
   bytes: number;
@@ -144,7 +149,8 @@ export function readGguf(source: ByteSource, inspect: Inspect = () => {}): GgufF
   const metadata = new MetadataReader(reader, source.name).read(keyCount);
   inspect(metadata);
   const alignment = readAlignment(metadata);
-  const tensors = readTensors(reader, source, tensorCount);
+  const types = metadata.has(PACK_VERSION_KEY) ? PACK_TYPES : BLOCK_TYPES;
+  const tensors = readTensors(reader, source, tensorCount, types);
   const dataOffset = Math.ceil(reader.offset / alignment) * alignment;
   placeTensors(tensors, dataOffset, alignment, source);
   return { version, alignment, metadata, tensors, dataOffset, source };
@@ -175,9 +181,11 @@ class MetadataReader {
     const { reader, file } = this;
     const metadata = new Metadata(file);
     for (let i = 0; i < count; i++) {
+      const { offset } = reader;
       const key = reader.string("bytes of a metadata key", MAX_KEY_BYTES);
       if (metadata.has(key)) throw damaged(file, `the key ${quote(key)} occurs twice`, { offset: reader.offset });
       metadata.set(key, this.#value(key, reader.u32(), 0));
+      metadata.places.set(key, { offset, bytes: reader.offset - offset });
     }
     return metadata;
   }
@@ -230,7 +238,7 @@ function readAlignment(metadata: Metadata): number {
 }
 
 /** The tensors as listed: offsets still count from the beginning of the data. */
-function readTensors(reader: HeaderReader, source: ByteSource, count: number): GgufTensor[] {
+function readTensors(reader: HeaderReader, source: ByteSource, count: number, types: BlockTypes): GgufTensor[] {
   const names = new Set<string>();
   const tensors: GgufTensor[] = [];
   for (let i = 0; i < count; i++) {
@@ -238,7 +246,7 @@ function readTensors(reader: HeaderReader, source: ByteSource, count: number): G
     if (names.has(name)) throw damaged(source.name, `the tensor ${quote(name)} occurs twice`, { tensor: name });
     names.add(name);
     const shape = readShape(reader, source.name, name);
-    const type = readType(reader, source.name, name);
+    const type = readType(reader, source.name, name, types);
     const elements = shape.reduce((product, dimension) => product * dimension, 1);
     if (shape[0] % type.elements !== 0) {
       throw new PiPhiError(
@@ -271,9 +279,9 @@ function readShape(reader: HeaderReader, file: string, tensor: string): number[]
   return shape;
 }
 
-function readType(reader: HeaderReader, file: string, tensor: string): BlockType {
+function readType(reader: HeaderReader, file: string, tensor: string, types: BlockTypes): BlockType {
   const id = reader.u32();
-  const type = BLOCK_TYPES.get(id);
+  const type = types.get(id);
   if (type) return type;
   const name = UNSUPPORTED_TYPES.get(id);
   const supported = Array.from(BLOCK_TYPES.values(), (block) => block.name);

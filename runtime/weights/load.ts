@@ -6,19 +6,19 @@
 import type { Kernels } from "../compute/kernels.ts";
 import type { ByteSource } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
-import type { Layout, Linear } from "../memory/plan.ts";
-import { type LayerTensors, type Manifest, readVector, type Tensor } from "./manifest.ts";
-import { BLOCK_TYPES, rowBytes, TILE_BYTES, TILE_COLUMNS, TILE_KINDS, TILE_ROWS } from "./tiles.ts";
+import { type LayerTensors, readVector, type SourceManifest, type Tensor } from "./manifest.ts";
+import { groupBytes, type LayerShape, type Linear, type WeightShape } from "./shape.ts";
+import { BLOCK_TYPES, rowBytes, TILE_KINDS, TILE_ROWS } from "./tiles.ts";
 
 /** Rows of one matrix, or raw bytes, that are read and converted at once. Plain data: other threads get it by message. */
-interface Piece {
+export interface Piece {
   /** Index into the model's files. */
   source: number;
   /** Bytes in the file. */
   offset: number;
   bytes: number;
   tensor: string;
-  /** Block type and tile kind by number; kind -1: the rows are kept as they are. */
+  /** Block type, and tile kind by number, AS_IS or VERBATIM. */
   type: number;
   kind: number;
   rows: number;
@@ -27,6 +27,14 @@ interface Piece {
   to: number;
 }
 
+/** Kinds of pieces that are not converted: rows of the embedding, and weights that were packed before. */
+const AS_IS = -1;
+const VERBATIM = -2;
+const VERBATIM_BYTES = 4 << 20;
+
+/** Scratch of the re-tiling kernels, behind the staging area. */
+export const RETILE_SCRATCH_BYTES = 20480;
+
 export interface LoadPlan {
   /** Names of the files, for threads that open them anew. */
   sources: string[];
@@ -34,71 +42,96 @@ export interface LoadPlan {
   totalBytes: number;
 }
 
-/** Cuts all matrices and the embedding into pieces of at most `layout.stagingBytes`. */
-export function planLoad(manifest: Manifest, layout: Layout): LoadPlan {
+/** Source bytes that are staged at once, unless 16 rows of the widest matrix take more. */
+const STAGING_BYTES = 1 << 20;
+
+/** Bytes of the staging area that `planLoad`'s pieces need. */
+export function stagingBytesOf({ layers, output }: SourceManifest): number {
+  const matrices = layers.flatMap(({ qkv, attnOutput, ffnUp, ffnDown }) => {
+    return [...qkv, attnOutput.weight, ffnUp.weight, ffnDown.weight];
+  });
+  const groups = [...matrices, output.weight].map(({ type, k }) => TILE_ROWS * rowBytes(type, k));
+  return Math.ceil(Math.max(STAGING_BYTES, ...groups) / 64) * 64;
+}
+
+/** Cuts all matrices and the embedding into pieces of at most `stagingBytes`, for weights that begin at `base`. */
+export function planLoad(manifest: SourceManifest, shape: WeightShape, base: number, stagingBytes: number): LoadPlan {
   const pieces: Piece[] = [];
-  const sourceOf = (tensor: Tensor) => manifest.sources.indexOf(tensor.source);
-  const copy = (tensor: Tensor, to: number) => {
-    const stride = rowBytes(tensor.type, tensor.k);
-    const step = Math.max(1, Math.floor(layout.stagingBytes / stride));
-    for (let row = 0; row < tensor.n; row += step) {
-      const rows = Math.min(step, tensor.n - row);
-      const place = { source: sourceOf(tensor), offset: tensor.offset + row * stride, bytes: rows * stride };
-      const form = { type: tensor.type.id, kind: -1, rows, k: tensor.k };
-      pieces.push({ ...place, ...form, tensor: tensor.name, to: to + row * stride });
+  const cut = (tensor: Tensor, kind: number, multiple: number, address: (row: number) => number) => {
+    const { k, n, type, source, name } = tensor;
+    const stride = rowBytes(type, k);
+    const step = Math.max(1, Math.floor(stagingBytes / (stride * multiple))) * multiple;
+    for (let row = 0; row < n; row += step) {
+      const rows = Math.min(step, n - row);
+      const place = { source: manifest.sources.indexOf(source), offset: tensor.offset + row * stride };
+      pieces.push({
+        ...place,
+        ...{ bytes: rows * stride, tensor: name, type: type.id, kind, rows, k, to: base + address(row) },
+      });
     }
   };
-  const matrix = (tensor: Tensor, linear: Linear, index: number) => {
-    const { kind, offset: to } = linear.parts[index];
-    const stride = rowBytes(tensor.type, tensor.k);
-    const groupBytes = (tensor.k / TILE_COLUMNS) * TILE_BYTES[kind];
-    const step = Math.max(1, Math.floor(layout.stagingBytes / (stride * TILE_ROWS))) * TILE_ROWS;
-    for (let row = 0; row < tensor.n; row += step) {
-      const rows = Math.min(step, tensor.n - row);
-      const place = { source: sourceOf(tensor), offset: tensor.offset + row * stride, bytes: rows * stride };
-      const form = { type: tensor.type.id, kind: TILE_KINDS.indexOf(kind), rows, k: tensor.k };
-      pieces.push({ ...place, ...form, tensor: tensor.name, to: to + (row / TILE_ROWS) * groupBytes });
-    }
+  const matrix = (tensor: Tensor, linear: Linear, part: number) => {
+    const { kind, offset } = linear.parts[part];
+    const stride = groupBytes(kind, tensor.k);
+    cut(tensor, TILE_KINDS.indexOf(kind), TILE_ROWS, (row) => offset + (row / TILE_ROWS) * stride);
   };
-  copy(manifest.tokenEmbedding, layout.embedding.offset);
+  const { embedding } = shape;
+  cut(manifest.tokenEmbedding, AS_IS, 1, (row) => embedding.offset + row * embedding.rowBytes);
   manifest.layers.forEach((tensors, i) => {
-    for (const [linear, weights] of linearsOf(tensors, layout, i)) {
+    for (const [linear, weights] of linearsOf(tensors, shape.layers[i])) {
       weights.forEach((tensor, part) => {
         matrix(tensor, linear, part);
       });
     }
   });
-  matrix(manifest.output.weight, layout.output, 0);
+  matrix(manifest.output.weight, shape.output, 0);
   const totalBytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
   return { sources: manifest.sources.map((source) => source.name), pieces, totalBytes };
 }
 
-function linearsOf(tensors: LayerTensors, layout: Layout, index: number): [Linear, Tensor[], Tensor[]][] {
-  const layer = layout.layers[index];
+/** Bytes that a piece of `planLoad` becomes. */
+export function outputBytes({ kind, bytes, rows, k }: Piece): number {
+  return kind < 0 ? bytes : Math.ceil(rows / TILE_ROWS) * groupBytes(TILE_KINDS[kind], k);
+}
+
+/** Weights that lie in a file as they shall lie in memory from `base` on: `bytes` from `offset` of the file. */
+export function planCopy(source: ByteSource, offset: number, bytes: number, base: number): LoadPlan {
+  const form = { source: 0, tensor: "", type: 0, kind: VERBATIM, rows: 0, k: 0 };
+  const pieces: Piece[] = [];
+  for (let at = 0; at < bytes; at += VERBATIM_BYTES) {
+    pieces.push({ ...form, offset: offset + at, bytes: Math.min(VERBATIM_BYTES, bytes - at), to: base + at });
+  }
+  return { sources: [source.name], pieces, totalBytes: bytes };
+}
+
+function linearsOf(tensors: LayerTensors, layer: LayerShape): [Linear, Tensor[], Tensor[]][] {
   return [
     [layer.qkv, tensors.qkv, tensors.qkvBias],
-    [layer.attnOutput, [tensors.attnOutput.weight], [tensors.attnOutput.bias]],
     [layer.ffnUp, [tensors.ffnUp.weight], [tensors.ffnUp.bias]],
+    [layer.attnOutput, [tensors.attnOutput.weight], [tensors.attnOutput.bias]],
     [layer.ffnDown, [tensors.ffnDown.weight], [tensors.ffnDown.bias]],
   ];
 }
 
-/** Writes norms and biases. */
-export function loadVectors(manifest: Manifest, layout: Layout, buffer: ArrayBufferLike): void {
-  const vector = (tensor: Tensor, to: number) => new Float32Array(buffer, to, tensor.k).set(readVector(tensor));
+/** Writes norms and biases into the vectors' span, whose first byte is at `base` in `buffer`. */
+export function loadVectors(manifest: SourceManifest, shape: WeightShape, buffer: ArrayBufferLike, base: number): void {
+  const vector = (tensor: Tensor, to: number) => {
+    new Float32Array(buffer, base + to, tensor.k).set(readVector(tensor));
+  };
   const biases = (linear: Linear, tensors: readonly Tensor[]) => {
     tensors.forEach((tensor, part) => {
       vector(tensor, linear.bias + linear.parts[part].firstRow * 4);
     });
   };
   manifest.layers.forEach((tensors, i) => {
-    vector(tensors.attnNorm.weight, layout.layers[i].attnNorm.weight);
-    vector(tensors.attnNorm.bias, layout.layers[i].attnNorm.bias);
-    for (const [linear, , tensor] of linearsOf(tensors, layout, i)) biases(linear, tensor);
+    const layer = shape.layers[i];
+    vector(tensors.attnNorm.weight, layer.attnNorm.weight);
+    vector(tensors.attnNorm.bias, layer.attnNorm.bias);
+    for (const [linear, , tensor] of linearsOf(tensors, layer)) biases(linear, tensor);
   });
-  vector(manifest.outputNorm.weight, layout.outputNorm.weight);
-  vector(manifest.outputNorm.bias, layout.outputNorm.bias);
-  biases(layout.output, [manifest.output.bias]);
+  vector(manifest.outputNorm.weight, shape.outputNorm.weight);
+  vector(manifest.outputNorm.bias, shape.outputNorm.bias);
+  biases(shape.output, [manifest.output.bias]);
 }
 
 /** The team's share of loading: one item a piece. `staging` is this thread's own, of layout.stagingBytes and more. */
@@ -118,6 +151,7 @@ export class Loader {
     const raw = piece.kind < 0;
     const at = raw ? piece.to : this.staging;
     this.sources[piece.source].read(piece.offset, new Uint8Array(this.buffer, at, piece.bytes));
+    if (piece.kind === VERBATIM) return;
     const type = BLOCK_TYPES.get(piece.type)!;
     const finite = raw ? this.isFinite(piece, rowBytes(type, piece.k)) : this.retile(piece, rowBytes(type, piece.k));
     if (finite) return;
@@ -138,11 +172,11 @@ export class Loader {
 
   /** Turns staged rows into tiles; false where they hold no finite numbers. */
   private retile({ type, kind, rows, k, to }: Piece, stride: number): boolean {
-    const groupBytes = (k / TILE_COLUMNS) * TILE_BYTES[TILE_KINDS[kind]];
+    const stride16 = groupBytes(TILE_KINDS[kind], k);
     const scratch = this.staging + this.stagingBytes;
     for (let row = 0; row < rows; row += TILE_ROWS) {
       const from = this.staging + row * stride;
-      const group = to + (row / TILE_ROWS) * groupBytes;
+      const group = to + (row / TILE_ROWS) * stride16;
       if (this.kernels.retile(type, kind, from, Math.min(TILE_ROWS, rows - row), k, group, scratch) !== 0) return false;
     }
     return true;

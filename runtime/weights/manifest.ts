@@ -59,6 +59,9 @@ export interface Manifest {
   close(): void;
 }
 
+/** A manifest whose file someone else closes. */
+export type SourceManifest = Omit<Manifest, "close">;
+
 const MAX_NAME_LENGTH = 200;
 
 /** llama.cpp's general.file_type of the mixes, whose names say more than one type does. */
@@ -79,19 +82,24 @@ const MIXES = new Map([
  * and E_ARCHITECTURE, E_CONFIG, E_TENSOR_MISSING, E_TENSOR_SHAPE, E_TENSOR_TYPE; then no file stays open.
  */
 export function readManifest(open: (name: string) => ByteSource, name: string): Manifest {
-  const gguf = openShards(open, name, checkArchitecture);
+  return describeOrClose(openShards(open, name, checkArchitecture), describe);
+}
+
+/** What `read` makes of an opened file, which it closes where that fails. */
+export function describeOrClose<T>(gguf: Gguf, read: (gguf: Gguf) => T): T & { close(): void } {
   const close = () => {
     for (const source of gguf.sources) source.close();
   };
   try {
-    return { ...describe(gguf), close };
+    return { ...read(gguf), close };
   } catch (error) {
     close();
     throw error;
   }
 }
 
-function describe(gguf: Gguf): Omit<Manifest, "close"> {
+/** Throws E_CONFIG, E_TENSOR_MISSING, E_TENSOR_SHAPE, E_TENSOR_TYPE. */
+export function describe(gguf: Gguf): SourceManifest {
   const { metadata, sources } = gguf;
   const tensors = new TensorTable(gguf);
   const config = readConfig(metadata, tensors.rows("token_embd.weight"));
@@ -195,7 +203,7 @@ class TensorTable {
   }
 }
 
-function nameOf(metadata: Metadata, source: ByteSource): string {
+export function nameOf(metadata: Metadata, source: ByteSource): string {
   const name = metadata.optionalString("general.name")?.trim();
   return printable(name || source.name.replace(/^.*[/\\]/, ""), MAX_NAME_LENGTH);
 }

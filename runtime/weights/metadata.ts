@@ -21,6 +21,9 @@ export type MetadataValue = number | boolean | string | NumberArray | readonly M
  * optional… give undefined.
  */
 export class Metadata extends Map<string, MetadataValue> {
+  /** Where each key lies in the file, with its name, type and value: for writing it to another file as it is. */
+  readonly places = new Map<string, { offset: number; bytes: number }>();
+
   constructor(readonly file: string) {
     super();
   }

@@ -52,6 +52,9 @@ const types: BlockType[] = [
   { id: 30, name: "BF16", elements: 1, bytes: 2, tile: "q8" },
 ];
 
+/** Tiles in a pack file: bytes to any other reader. */
+export const TILES_TYPE: BlockType = { id: 24, name: "I8", elements: 1, bytes: 1, tile: "q8" };
+
 export const BLOCK_TYPES: ReadonlyMap<number, BlockType> = new Map(types.map((type) => [type.id, type]));
 
 /** "exact" carries F32, F16 and BF16 as f32; "int8" rounds them to q8 tiles. */

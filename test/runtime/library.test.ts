@@ -208,7 +208,7 @@ describe("life of a model", () => {
       onFailure: (listener) => void setTimeout(() => listener(new Error("no room"))),
       terminate: () => {},
     };
-    const device = { ...nodeDevice(), startTeamWorker: () => failing };
+    const device = { ...nodeDevice(), startWorker: () => failing };
     const loading = Engine.load(device, EMBEDDED_MODEL, { threads: 2, kernel: "simd" }, () => {});
     await expect(loading).rejects.toMatchObject({ code: "E_ENGINE", message: expect.stringContaining("no room") });
   });

@@ -8,11 +8,13 @@ import { expect, test } from "vitest";
 import { nodeDevice } from "../../devices/node/device.ts";
 import { instantiateKernels, type Kernels } from "../../runtime/compute/kernels.ts";
 import { Team } from "../../runtime/compute/team.ts";
+import { subjectOf } from "../../runtime/memory/estimate.ts";
 import { plan } from "../../runtime/memory/plan.ts";
 import { writeRopeTable } from "../../runtime/memory/rope.ts";
+import { Weights } from "../../runtime/memory/weights.ts";
 import { Phi2 } from "../../runtime/phi2.ts";
 import { Loader, loadVectors, planLoad } from "../../runtime/weights/load.ts";
-import { readManifest } from "../../runtime/weights/manifest.ts";
+import { openModel } from "../../runtime/weights/model.ts";
 import { meanKl } from "../reference/phi.ts";
 
 const data = (name: string) => new URL(`../fixtures/data/${name}`, import.meta.url);
@@ -38,24 +40,33 @@ test("a tiny model of transformers, by the scalar references alone: KL at most 1
   const ids: number[] = expected.ids;
   const torch = new Float32Array(Uint8Array.from(Buffer.from(expected.torchLogits, "base64")).buffer);
   const device = { ...nodeDevice(), sharedMemory: true };
-  const manifest = readManifest((name) => device.open(name), data("tiny-hd80.gguf").pathname);
-  const options = { contextLength: 64, kv: "f16", threads: 1, dense: "exact", batchTokens: 64, sequences: 1 } as const;
-  const layout = plan(manifest, options);
+  const model = openModel((name) => device.open(name), data("tiny-hd80.gguf").pathname, "exact");
+  const manifest = model.weights.manifest!;
+  const options = {
+    contextLength: 64,
+    kv: "f16",
+    threads: 1,
+    batchTokens: 64,
+    sequences: 1,
+    streamable: false,
+  } as const;
+  const layout = plan(subjectOf(model), options);
   const pages = layout.totalBytes / 65536;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const module = await WebAssembly.compile((await device.kernel("simd")) as BufferSource);
   const kernels = references(instantiateKernels(device, module, memory));
 
   writeRopeTable(layout, memory.buffer);
-  loadVectors(manifest, layout, memory.buffer);
-  const loadPlan = planLoad(manifest, layout);
+  loadVectors(manifest, model.shape, memory.buffer, layout.vectors);
+  const loadPlan = planLoad(manifest, model.shape, layout.vectors, layout.stagingBytes);
   const staging = layout.threadScratch + layout.stagingOffset;
   const loader = new Loader(loadPlan, manifest.sources, kernels, memory.buffer, staging, layout.stagingBytes);
   for (const index of loadPlan.pieces.keys()) loader.load(index);
-  manifest.close();
+  model.close();
 
   new Uint32Array(memory.buffer, layout.caches, ids.length).fill(layout.kvCache);
-  const phi2 = new Phi2(kernels, "pairs", layout, new Team(kernels, layout.control, 1, 0), memory.buffer);
+  const weights = new Weights(layout, memory.buffer, true);
+  const phi2 = new Phi2(kernels, "pairs", layout, new Team(kernels, layout.control, 1, 0), weights, memory.buffer);
   const logits: Float32Array[] = [];
   for (let t = 0; t < ids.length; t++) {
     new Int32Array(memory.buffer, layout.ids, 1)[0] = ids[t];

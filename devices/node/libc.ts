@@ -1,0 +1,86 @@
+/**
+ * The few calls of the C library that Node lacks, through npm's `koffi`, an optional dependency. Where it is missing,
+ * or the platform is unknown, there is a reason instead.
+ */
+
+import { createRequire } from "node:module";
+
+/** Constants of <sys/mman.h> and <fcntl.h>, as Linux (asm-generic, the same on x64 and arm64) and macOS define them. */
+const CONSTANTS = {
+  linux: { mapFixed: 0x10, mapPrivate: 0x02, mapAnonymous: 0x20, mapNoReserve: 0x4000 },
+  darwin: { mapFixed: 0x10, mapPrivate: 0x02, mapAnonymous: 0x1000, mapNoReserve: 0x40 },
+} as const;
+const PROT_READ_WRITE = 3;
+const ADVICE = { normal: 0, random: 1, sequential: 2, willNeed: 3, dontNeed: 4 } as const;
+export type Advice = keyof typeof ADVICE;
+
+const LIBRARIES: Record<string, readonly string[]> = {
+  linux: ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`],
+  darwin: ["libSystem.B.dylib"],
+};
+
+export interface Libc {
+  /** Address of the first byte of a view. */
+  address(view: Uint8Array): bigint;
+  /** Maps `bytes` of a file over what is at `address`: private, read and write. False where the system refuses. */
+  mapFile(address: bigint, bytes: number, fd: number, offset: number): boolean;
+  /** Fresh zero pages over what is at `address`. */
+  mapZeros(address: bigint, bytes: number): boolean;
+  /** madvise */
+  advise(address: bigint, bytes: number, advice: Advice): boolean;
+  /** posix_fadvise; does nothing on macOS, which lacks it. */
+  adviseFile(fd: number, offset: number, bytes: number, advice: Advice): void;
+}
+
+let loaded: Libc | string | undefined;
+
+/** The C library, or why it cannot be called. */
+export function libc(): Libc | string {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Libc | string {
+  const { platform } = process;
+  if (platform !== "linux" && platform !== "darwin") return `not supported on ${platform}`;
+  // biome-ignore lint/suspicious/noExplicitAny: koffi is optional, and so are its types
+  let koffi: any;
+  try {
+    koffi = createRequire(import.meta.url)("koffi");
+  } catch (error) {
+    return `the optional package koffi is not there (${firstLine(error)})`;
+  }
+  for (const name of LIBRARIES[platform]) {
+    try {
+      return bind(koffi, koffi.load(name), platform);
+    } catch {
+      // The next name, of another C library.
+    }
+  }
+  return `no C library found (${LIBRARIES[platform].join(", ")})`;
+}
+
+function firstLine(error: unknown): string {
+  return String((error as Error).message).split("\n")[0];
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: see above
+function bind(koffi: any, library: any, platform: "linux" | "darwin"): Libc {
+  const flags = CONSTANTS[platform];
+  const mmap = library.func(
+    "intptr_t mmap(intptr_t address, size_t bytes, int protection, int flags, int fd, int64_t at)",
+  );
+  const madvise = library.func("int madvise(intptr_t address, size_t bytes, int advice)");
+  const fadvise =
+    platform === "linux" ? library.func("int posix_fadvise(int fd, int64_t at, int64_t n, int advice)") : undefined;
+  const fixed = flags.mapFixed | flags.mapPrivate | flags.mapNoReserve;
+  const map = (address: bigint, bytes: number, extra: number, fd: number, offset: number) =>
+    BigInt(mmap(address, bytes, PROT_READ_WRITE, fixed | extra, fd, offset)) === address;
+  return {
+    address: (view) => BigInt(koffi.address(view)),
+    mapFile: (address, bytes, fd, offset) => map(address, bytes, 0, fd, offset),
+    mapZeros: (address, bytes) => map(address, bytes, flags.mapAnonymous, -1, 0),
+    advise: (address, bytes, advice) => madvise(address, bytes, ADVICE[advice]) === 0,
+    adviseFile: (fd, offset, bytes, advice) => void fadvise?.(fd, offset, bytes, ADVICE[advice]),
+  };
+}
