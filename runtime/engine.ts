@@ -79,7 +79,10 @@ export class Engine {
     try {
       const tokenizer = createTokenizer(vocabularyOf(model.metadata));
       const format = promptFormat(tokenizer, promptMetadata(model.metadata));
-      const layout = plan(subjectOf(model), planOptions(device, model, options));
+      const layout = plan(
+        subjectOf(model),
+        planOptions(device, model.config, model.weights.pack !== undefined, options),
+      );
       const choice = await chooseKernels(device, options.kernel);
       const memory = allocateMemory(layout.totalBytes, device.sharedMemory);
       writeRopeTable(layout, memory.buffer);

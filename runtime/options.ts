@@ -4,7 +4,6 @@ import type { LoadOptions, Phi2Config } from "./api.ts";
 import type { Device } from "./device.ts";
 import { PiPhiError } from "./errors.ts";
 import type { PlanOptions } from "./memory/plan.ts";
-import type { Model } from "./weights/model.ts";
 import type { DensePrecision } from "./weights/tiles.ts";
 
 /** Contexts to choose from where none is asked for. */
@@ -37,7 +36,8 @@ export type PlanningDevice = Pick<
 /** Checks and completes load options; throws E_USAGE. */
 export function planOptions(
   device: PlanningDevice,
-  { config, weights }: Pick<Model, "config" | "weights">,
+  config: Phi2Config,
+  packed: boolean,
   options: LoadOptions,
 ): PlanOptions {
   const { kv = "int8", kernel, threads: asked = device.threads } = options;
@@ -57,7 +57,7 @@ export function planOptions(
     sequences: 1,
     ramBytes,
     overheadBytes,
-    streamable: weights.pack !== undefined && device.openAhead !== undefined && device.sharedMemory,
+    streamable: packed && device.openAhead !== undefined && device.sharedMemory,
   };
 }
 

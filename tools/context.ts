@@ -1,7 +1,10 @@
 /** What a command works with: streams, the library, and the one signal that ends it. Tests pass their own. */
 
 /** The part of the public library that the command line stands on. */
-export type Api = Pick<typeof import("../devices/node/index.ts"), "load" | "inspect" | "tokenize" | "diagnose">;
+export type Api = Pick<
+  typeof import("../devices/node/index.ts"),
+  "load" | "inspect" | "tokenize" | "diagnose" | "packFile" | "checkPack" | "estimate"
+>;
 
 export type Input = NodeJS.ReadableStream & { isTTY?: boolean };
 export type Output = NodeJS.WritableStream & { isTTY?: boolean };

@@ -1,20 +1,25 @@
 /** Flags that several commands share, and what they mean to the library. */
 
-import type { GenerateOptions, LoadOptions } from "../devices/node/index.ts";
+import type { GenerateOptions, NodeLoadOptions } from "../devices/node/index.ts";
 import { choice, integer, number, type OptionTable, size, text, texts, toggle, type Values } from "./options.ts";
 
 export const MODEL_FLAG = {
-  model: text("MODEL", "a GGUF file; default: the embedded model", "m"),
+  model: text("MODEL", "a GGUF file or a pack; default: the embedded model", "m"),
 } satisfies OptionTable;
 
 export const JSON_FLAG = { json: toggle("print the result as one JSON document") } satisfies OptionTable;
+
+export const DENSE_FLAG = {
+  dense: choice(["exact", "int8"], "unquantized weights: their exact values, or rounded to int8 (default)"),
+} satisfies OptionTable;
 
 export const LOAD_FLAGS = {
   ctx: integer("N", [1, 1_000_000], "context length in tokens; default: the model's, at most 2048"),
   threads: integer("N", [1, 64], "threads; default: what the machine offers"),
   ram: size("SIZE", "upper limit of memory, such as 512M or 1G; default: what is free"),
   kv: choice(["int8", "f16"], "type of the key/value cache; default: int8"),
-  dense: choice(["exact", "int8"], "unquantized weights: their exact values, or rounded to int8 (default)"),
+  "no-pack": toggle("keep a GGUF file's weights in memory instead of packing them into the store once"),
+  ...DENSE_FLAG,
   kernel: choice(["simd", "relaxed"], "build of the kernels; default: the fastest that passes its self-test"),
 } satisfies OptionTable;
 
@@ -29,9 +34,9 @@ export const ANSWER_FLAGS = {
   stop: texts("TEXT", "end the answer at this text; may be given several times"),
 } satisfies OptionTable;
 
-export function toLoadOptions(values: Values<typeof LOAD_FLAGS>): LoadOptions {
+export function toLoadOptions(values: Values<typeof LOAD_FLAGS>): NodeLoadOptions {
   const { ctx, threads, ram, kv, dense, kernel } = values;
-  return { contextLength: ctx, threads, ram, kv, dense, kernel };
+  return { contextLength: ctx, threads, ram, kv, dense, kernel, pack: !values["no-pack"] };
 }
 
 export function toGenerateOptions(values: Values<typeof ANSWER_FLAGS>): GenerateOptions {

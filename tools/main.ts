@@ -25,6 +25,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "show how likely the next tokens are",
     load: async () => (await import("./commands/score.ts")).score,
   },
+  pack: {
+    summary: "turn a model into a pack: mapped at once, streamed where memory is short",
+    load: async () => (await import("./commands/pack.ts")).pack,
+  },
+  plan: { summary: "show where a model's bytes would go", load: async () => (await import("./commands/plan.ts")).plan },
   bench: {
     summary: "measure the speed on this machine",
     load: async () => (await import("./commands/bench.ts")).bench,

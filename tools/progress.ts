@@ -3,6 +3,7 @@
  * Pi's installation stay free of a dependency whose options would all be switched off.
  */
 
+import type { Progress } from "../devices/node/index.ts";
 import type { Environment, Output } from "./context.ts";
 import { formatBytes } from "./output.ts";
 
@@ -33,17 +34,24 @@ const BAR_CELLS = 24;
 const PATIENCE_MS = 300;
 const REDRAW_MS = 100;
 
+const PHASES: Record<Progress["phase"], string> = {
+  download: "Downloading",
+  pack: "Packing",
+  check: "Checking",
+  weights: "Loading",
+};
+
 /** A bar for `onProgress`; `now` in milliseconds. */
 export function loadingBar(line: StatusLine, now: () => number = () => performance.now()) {
   const startedMs = now();
   let drawnMs = Number.NEGATIVE_INFINITY;
-  return ({ loadedBytes, totalBytes }: { loadedBytes: number; totalBytes: number }): void => {
+  return ({ phase, loadedBytes, totalBytes }: Progress): void => {
     if (now() - startedMs < PATIENCE_MS || now() - drawnMs < REDRAW_MS) return;
     drawnMs = now();
     const share = totalBytes > 0 ? Math.min(1, loadedBytes / totalBytes) : 0;
     const cells = Math.round(share * BAR_CELLS);
     const bar = "#".repeat(cells) + "-".repeat(BAR_CELLS - cells);
     const percent = `${Math.floor(share * 100)}`.padStart(3);
-    line.show(`Loading  ${bar}  ${percent} %  ${formatBytes(loadedBytes)} of ${formatBytes(totalBytes)}`);
+    line.show(`${PHASES[phase]}  ${bar}  ${percent} %  ${formatBytes(loadedBytes)} of ${formatBytes(totalBytes)}`);
   };
 }

@@ -39,7 +39,11 @@ export async function load(model: string = EMBEDDED_MODEL, options: NodeLoadOpti
   return connect(startThread("engine"), file, rest);
 }
 
-/** What loading would take, from the file's header alone. Throws only for files that cannot be loaded at all. */
-export async function estimate(model: string = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Estimate> {
-  return estimateModel(nodeDevice(), openFile, model, options);
+/**
+ * What loading would take, from the file's header alone; with `pack`, as the pack that would be made of it. Throws only
+ * for files that cannot be loaded at all.
+ */
+export async function estimate(model: string = EMBEDDED_MODEL, options: NodeLoadOptions = {}): Promise<Estimate> {
+  const { pack, ...rest } = options;
+  return estimateModel(nodeDevice(), openFile, model, rest, pack && model !== EMBEDDED_MODEL);
 }

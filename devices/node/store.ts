@@ -23,6 +23,9 @@ export function packPath(model: string, dense: DensePrecision): string {
   return path.join(storeFolder(), "packs", `${path.basename(real).replace(/\.gguf$/i, "")}-${key}.pack.gguf`);
 }
 
+/** Smaller files are loaded in no time: packs of them would only take room. */
+const SMALLEST_BYTES = 64 << 20;
+
 export interface StoreOptions {
   dense: DensePrecision;
   onProgress?: (progress: Progress) => void;
@@ -45,6 +48,7 @@ export async function packFor(model: string, { dense, onProgress, signal }: Stor
     return model;
   }
   const pack = packPath(model, dense);
+  if (fileBytes < SMALLEST_BYTES) return model;
   if (isCurrent(pack, model, fileBytes)) return pack;
   makeFolder(path.dirname(pack));
   await packFile(model, pack, { dense, onProgress: report("pack"), signal });

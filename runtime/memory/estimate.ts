@@ -19,11 +19,18 @@ export function estimateModel(
   open: (name: string) => ByteSource,
   model: string,
   options: LoadOptions,
+  /** Plan the pack that would be made of the model. */
+  asPack = false,
 ): Estimate {
   const opened = openModel(open, model, denseOf(options));
   try {
-    const asked = planOptions(device, opened, options);
-    return estimateLayout(subjectOf(opened), asked, opened.weights.pack !== undefined && device.map !== undefined);
+    const packed = asPack || opened.weights.pack !== undefined;
+    const subject = packed ? { ...subjectOf(opened), stagingBytes: 0 } : subjectOf(opened);
+    return estimateLayout(
+      subject,
+      planOptions(device, opened.config, packed, options),
+      packed && device.map !== undefined,
+    );
   } finally {
     opened.close();
   }

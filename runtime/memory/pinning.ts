@@ -6,14 +6,30 @@ import type { Span } from "../weights/shape.ts";
 const GRAIN_BYTES = 1 << 18;
 
 /**
- * Indices of the units that together come closest to `capacityBytes` without exceeding it. Every byte that stays is one
- * less to read for each token, whichever it is: subset sum, by the sums that the first i units can reach.
+ * Indices of the units to keep within `capacityBytes`. Every byte that stays is one less to read for each token, whichever
+ * it is; so layers (pairs of the first `2 * layers` units) as a whole as long as they fit, then what fills the rest best.
  */
-export function choosePinned(units: readonly Span[], capacityBytes: number): ReadonlySet<number> {
+export function choosePinned(units: readonly Span[], layers: number, capacityBytes: number): ReadonlySet<number> {
+  const chosen = new Set<number>();
+  let room = capacityBytes;
+  for (let layer = 0; layer < layers; layer++) {
+    const bytes = units[2 * layer].bytes + units[2 * layer + 1].bytes;
+    if (bytes > room) continue;
+    room -= bytes;
+    chosen.add(2 * layer).add(2 * layer + 1);
+  }
+  const left = Array.from(units.keys()).filter((unit) => !chosen.has(unit));
+  const sizes = left.map((unit) => units[unit].bytes);
+  for (const i of closestSum(sizes, room)) chosen.add(left[i]);
+  return chosen;
+}
+
+/** Indices of the sizes whose sum comes closest to `capacityBytes` without exceeding it, by the sums that can be reached. */
+function closestSum(sizesBytes: readonly number[], capacityBytes: number): number[] {
   const capacity = Math.floor(capacityBytes / GRAIN_BYTES);
-  if (capacity <= 0) return new Set();
-  const sizes = units.map(({ bytes }) => Math.ceil(bytes / GRAIN_BYTES));
-  /** reached[sum]: 1 + the unit that first made this sum possible; 0 = not possible. */
+  if (capacity <= 0) return [];
+  const sizes = sizesBytes.map((bytes) => Math.ceil(bytes / GRAIN_BYTES));
+  /** reached[sum]: 1 + the size that first made this sum possible; 0 = not possible. */
   const reached = new Int32Array(capacity + 1);
   const reachable = new Uint8Array(capacity + 1);
   reachable[0] = 1;
@@ -25,11 +41,11 @@ export function choosePinned(units: readonly Span[], capacityBytes: number): Rea
     }
   });
   let sum = reachable.lastIndexOf(1);
-  const chosen = new Set<number>();
+  const chosen: number[] = [];
   while (sum > 0) {
-    const unit = reached[sum] - 1;
-    chosen.add(unit);
-    sum -= sizes[unit];
+    const size = reached[sum] - 1;
+    chosen.push(size);
+    sum -= sizes[size];
   }
   return chosen;
 }

@@ -52,7 +52,8 @@ export function leastLayout(subject: Subject, options: PlanOptions): Layout {
 
 /** The streamed layout that keeps as much as `limit` bytes allow; larger than them where even the least is. */
 function planStreamed(subject: Subject, options: PlanOptions, limit: number): Layout {
-  const choose = (units: Parameters<typeof choosePinned>[0], taken: number) => choosePinned(units, limit - taken);
+  const choose = (units: Parameters<typeof choosePinned>[0], taken: number) =>
+    choosePinned(units, subject.config.layers, limit - taken);
   const candidates = STREAMED_BATCHES.map((tokens) => Math.min(tokens, options.contextLength)).map((batchTokens) =>
     layOutStreamed(subject, { ...options, batchTokens }, RING_SLOTS, choose),
   );

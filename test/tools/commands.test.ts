@@ -153,7 +153,7 @@ test("the bar waits, redraws seldom, and stays within its width", () => {
   const bar = loadingBar({ show: (text) => shown.push(text), clear: () => undefined }, () => nowMs);
   const at = (ms: number, loadedBytes: number) => {
     nowMs = ms;
-    bar({ loadedBytes, totalBytes: 1_600_000_000 });
+    bar({ phase: "weights", loadedBytes, totalBytes: 1_600_000_000 });
   };
   at(0, 0);
   at(299, 1);

@@ -4,9 +4,12 @@ import { PassThrough, Readable, Writable } from "node:stream";
 import type {
   ChatMessage,
   Delta,
+  Diagnosis,
+  Estimate,
   GenerateOptions,
   GenerateResult,
   Generation,
+  Inspection,
   LoadOptions,
   Phi,
 } from "../../devices/node/index.ts";
@@ -43,6 +46,7 @@ export interface Script {
   onDelta?: (index: number) => void | Promise<void>;
   /** Thrown by `load`. */
   loadError?: unknown;
+  estimate?: Partial<Estimate>;
   /** Thrown after the deltas. */
   answerError?: unknown;
   cachedTokens?: number;
@@ -61,6 +65,44 @@ function timings(decodeTokensPerSecond: number) {
     decodeTokensPerSecond,
   };
 }
+
+const INSPECTION: Inspection = {
+  name: "ho\u001b[31mme",
+  path: "",
+  architecture: "phi2",
+  quantization: "Q8_0",
+  parameters: 1_000_000,
+  fileBytes: 1_234_567,
+  config: CONFIG,
+  tensors: [
+    { name: "token_embd.weight", type: "Q8_0", shape: [64, 512], bytes: 34_816 },
+    { name: "output.weight", type: "Q8_0", shape: [64, 512], bytes: 34_816 },
+    { name: "output.bias", type: "F32", shape: [512], bytes: 2048 },
+  ],
+  vocabulary: { size: 512, merges: 255, eos: 0 },
+  promptFormat: "instruct",
+  shards: 1,
+};
+
+const DIAGNOSIS: Diagnosis = {
+  checks: [
+    { name: "processor", ok: true, value: "4 cores, SSE4.1" },
+    { name: "swap", ok: false, value: "0 B", advice: "add 2 GB of swap" },
+  ],
+  kernels: [
+    { name: "simd", ok: true, gigabytesPerSecond: 9.74 },
+    { name: "relaxed", ok: false, gigabytesPerSecond: 0 },
+  ],
+};
+
+const ESTIMATE: Estimate = {
+  fits: true,
+  mode: "streamed",
+  layers: { pinned: 12, streamed: 20 },
+  bytes: { weights: 600_000_000, kv: 86_000_000, scratch: 13_000_000, slots: 77_000_000, total: 776_000_000 },
+  contextLength: 512,
+  streamedBytesPerToken: 955_000_000,
+};
 
 /** `calls` lists what the commands asked of the library, in order. */
 export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
@@ -160,35 +202,21 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
     },
     async inspect(path = "/models/home.gguf") {
       calls.push({ method: "inspect", input: path, options: {} });
-      return {
-        name: "ho\u001b[31mme",
-        path,
-        architecture: "phi2",
-        quantization: "Q8_0",
-        parameters: 1_000_000,
-        fileBytes: 1_234_567,
-        config: CONFIG,
-        tensors: [
-          { name: "token_embd.weight", type: "Q8_0", shape: [64, 512], bytes: 34_816 },
-          { name: "output.weight", type: "Q8_0", shape: [64, 512], bytes: 34_816 },
-          { name: "output.bias", type: "F32", shape: [512], bytes: 2048 },
-        ],
-        vocabulary: { size: 512, merges: 255, eos: 0 },
-        promptFormat: "instruct",
-        shards: 1,
-      };
+      return { ...INSPECTION, path };
     },
-    async diagnose() {
-      return {
-        checks: [
-          { name: "processor", ok: true, value: "4 cores, SSE4.1" },
-          { name: "swap", ok: false, value: "0 B", advice: "add 2 GB of swap" },
-        ],
-        kernels: [
-          { name: "simd", ok: true, gigabytesPerSecond: 9.74 },
-          { name: "relaxed", ok: false, gigabytesPerSecond: 0 },
-        ],
-      };
+    diagnose: async () => DIAGNOSIS,
+    async packFile(input, output, options = {}) {
+      calls.push({ method: "packFile", input, options: { ...options, output } });
+      if (script.loadError) throw script.loadError;
+      return 1_636_958_208;
+    },
+    async checkPack(input, options = {}) {
+      calls.push({ method: "checkPack", input, options: { ...options } });
+      if (script.loadError) throw script.loadError;
+    },
+    async estimate(model, options = {}) {
+      calls.push({ method: "estimate", input: model, options: { ...options } });
+      return { ...ESTIMATE, ...script.estimate };
     },
   };
   return { api, calls };

@@ -16,7 +16,17 @@ test.each([[[]], [["help"]], [["--help"]], [["-h"]]])("piphi %j lists every comm
 });
 
 test("the commands of this release", () => {
-  expect(Object.keys(COMMANDS)).toEqual(["run", "chat", "show", "tokenize", "score", "bench", "doctor"]);
+  expect(Object.keys(COMMANDS)).toEqual([
+    "run",
+    "chat",
+    "show",
+    "tokenize",
+    "score",
+    "pack",
+    "plan",
+    "bench",
+    "doctor",
+  ]);
 });
 
 test.each(Object.keys(COMMANDS))("help of %s names each of its flags and has examples", async (name) => {

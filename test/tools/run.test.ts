@@ -115,10 +115,11 @@ test("every flag reaches the library", async () => {
 
 test("without flags the library's defaults hold", async () => {
   const { call } = await piphi(["run", "hi"]);
-  const { signal, onProgress, ...load } = call("load")!.options;
+  const { signal, onProgress, pack, ...load } = call("load")!.options;
   const { signal: _, ...chat } = call("chat")!.options;
   expect(signal).toBeInstanceOf(AbortSignal);
   expect(onProgress).toBeTypeOf("function");
+  expect(pack).toBe(true);
   for (const value of [...Object.values(load), ...Object.values(chat)]) expect(value).toBeUndefined();
 });
 
