@@ -52,6 +52,11 @@ export interface GenerateOptions extends SamplingOptions {
   signal?: AbortSignal;
   /** Go on after the end-of-text token (benchmarks). */
   ignoreEos?: boolean;
+  /**
+   * Tokens to guess from the context and verify in one pass over the weights; the text is the same. 0 = none. Default: 7
+   * where weights are streamed, none elsewhere.
+   */
+  drafts?: number;
   /** Measure where the time goes; costs a few percent. */
   profile?: boolean;
 }
@@ -99,6 +104,8 @@ export interface GenerateResult {
   generatedTokens: number;
   stopReason: StopReason;
   timings: Timings;
+  /** Passes over the weights, tokens guessed and guesses that were right, where tokens were guessed. */
+  drafts?: { passes: number; proposed: number; accepted: number };
   profile?: Profile;
 }
 

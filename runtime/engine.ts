@@ -40,6 +40,9 @@ export type EngineLoadOptions = Omit<LoadOptions, "onProgress" | "signal">;
 /** What remains of the model's file, whose vocabulary and merges are not needed any more. */
 type Description = Pick<Model, "name" | "quantization" | "parameters" | "fileBytes">;
 
+/** Drafts verified at once where a pass over the weights is expensive: with the last token, two groups of four. */
+const STREAMED_DRAFTS = 7;
+
 /** The parts of a loaded model. */
 interface Parts {
   device: Device;
@@ -205,9 +208,11 @@ export class Engine {
     this.begin();
     const { sequence, pause } = this;
     const { tokenizer, loadMs, leader, layout } = this.parts;
-    const { contextLength } = layout;
+    const { contextLength, logitsRows: mostRows, mode } = layout;
+    const draftTokens = mode === "streamed" ? STREAMED_DRAFTS : 0;
     const profile = (on: boolean) => leader.profile(on);
-    return generate({ sequence, tokenizer, loadMs, emit, pause, profile, contextLength }, ids, options);
+    const means = { sequence, tokenizer, loadMs, emit, pause, profile };
+    return generate({ ...means, contextLength, draftTokens, mostRows }, ids, options);
   }
 
   private readonly pause = async () => {

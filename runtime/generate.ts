@@ -3,14 +3,21 @@
 import type { Delta, GenerateOptions, GenerateResult, StopReason, Timings } from "./api.ts";
 import { PiPhiError } from "./errors.ts";
 import type { Pause, Sequence } from "./memory/kvcache.ts";
+import { PromptLookup } from "./text/lookup.ts";
 import { Sampler } from "./text/sampler.ts";
 import { StopMatcher } from "./text/stops.ts";
 import { Detokenizer, type Tokenizer } from "./text/tokenizer.ts";
+
+/** Tokens that the repeat penalty looks back at. */
+const RECENT_TOKENS = 64;
 
 export interface GenerateContext {
   sequence: Sequence;
   tokenizer: Tokenizer;
   contextLength: number;
+  /** Drafts that are verified at once where the caller does not say, and rows of logits that a pass has room for. */
+  draftTokens: number;
+  mostRows: number;
   loadMs: number;
   emit(delta: Delta): void;
   pause: Pause;
@@ -27,63 +34,161 @@ export async function generate(
   prompt: readonly number[],
   options: EngineGenerateOptions,
 ): Promise<GenerateResult> {
-  const { sequence, tokenizer, emit } = context;
-  const limit = tokenLimit(context, prompt, options.maxTokens);
-  const sampler = new Sampler(options, tokenizer.vocabSize, (id) => tokenizer.isPadding(id));
-  const stops = new StopMatcher(options.stop ?? []);
-  const detokenizer = new Detokenizer(tokenizer);
-  const tokens: number[] = [];
-  const recent = prompt.slice(-64);
+  const { sequence } = context;
+  const answer = new Answer(context, prompt, options);
   const clock = new Clock(context.loadMs);
-  let text = "";
-  let stopReason: StopReason = "length";
-  const say = (piece: string, id: number) => {
-    text += piece;
-    emit({ text: piece, id });
-  };
+  const drafting = draftTokens(context, options) > 0 ? new Drafting(prompt, draftTokens(context, options)) : undefined;
 
   let prefillProfile: Record<string, number> = {};
   context.profile(options.profile === true);
   const cachedTokens = sequence.rewind(prompt);
-  let pending: readonly number[] = prompt.slice(cachedTokens);
-  while (tokens.length < limit) {
-    let id = -1;
-    const completed = await sequence.extend(pending, "last", context.pause, ([logits]) => {
-      id = sampler.sample(logits, recent);
-    });
-    if (!completed) {
-      stopReason = "cancelled";
-      break;
-    }
-    clock.token(prompt.length - cachedTokens);
-    if (options.profile && tokens.length === 0) prefillProfile = context.profile(true);
-    tokens.push(id);
-    recent.push(id);
-    if (recent.length > 64) recent.shift();
-    if (tokenizer.eosIds.has(id) && !options.ignoreEos) {
-      stopReason = "eos";
-      break;
-    }
-    const piece = stops.push(detokenizer.push(id));
-    say(piece.text, id);
-    if (piece.stopped) {
-      stopReason = "stop";
-      break;
-    }
-    pending = [id];
+  let pending = prompt.slice(cachedTokens);
+  while (!answer.ended) {
+    const draft = answer.tokens.length > 0 ? (drafting?.draft(answer.room - 1) ?? []) : [];
+    const before = sequence.length;
+    let accepted = 0;
+    const completed = await sequence.extend(
+      [...pending, ...draft],
+      draft.length > 0 ? "all" : "last",
+      context.pause,
+      (rows) => {
+        for (const logits of rows) {
+          const id = answer.sample(logits);
+          clock.token(prompt.length - cachedTokens);
+          // A row after a draft that was not taken continues another text.
+          if (answer.ended || id !== draft[accepted]) break;
+          accepted++;
+        }
+      },
+    );
+    if (!completed) answer.cancel();
+    else sequence.truncate(before + pending.length + accepted);
+    drafting?.pass(draft.length, accepted, answer.tokens);
+    if (options.profile && answer.tokens.length === 1) prefillProfile = context.profile(true);
+    pending = answer.tokens.slice(-1);
   }
-  if (stopReason !== "stop") {
-    const rest = stops.push(detokenizer.flush());
-    const held = rest.stopped ? rest.text : rest.text + stops.flush();
-    if (held !== "") say(held, tokens.at(-1) ?? -1);
-  }
+  answer.flush();
   const decodeProfile = context.profile(false);
-  const counts = { promptTokens: prompt.length, cachedTokens, generatedTokens: tokens.length };
-  const timings = clock.timings(tokens.length);
-  const result = { text, tokens, ...counts, stopReason, timings };
+  const timings = clock.timings(answer.tokens.length);
+  const result: GenerateResult = {
+    text: answer.text,
+    tokens: answer.tokens,
+    promptTokens: prompt.length,
+    cachedTokens,
+    generatedTokens: answer.tokens.length,
+    stopReason: answer.stopReason,
+    timings,
+    ...(drafting && { drafts: drafting.counts }),
+  };
   if (!options.profile) return result;
   const prefill = withOther(prefillProfile, timings.prefillMs);
   return { ...result, profile: { prefill, decode: withOther(decodeProfile, timings.decodeMs) } };
+}
+
+/** The text as it grows: sampling, detokenizing, and what ends it. */
+class Answer {
+  readonly tokens: number[] = [];
+  text = "";
+  ended: boolean;
+  stopReason: StopReason = "length";
+  private readonly limit: number;
+  private readonly sampler: Sampler;
+  private readonly stops: StopMatcher;
+  private readonly detokenizer: Detokenizer;
+  private readonly recent: number[];
+
+  constructor(
+    private readonly context: GenerateContext,
+    prompt: readonly number[],
+    private readonly options: EngineGenerateOptions,
+  ) {
+    const { tokenizer } = context;
+    this.limit = tokenLimit(context, prompt, options.maxTokens);
+    this.ended = this.limit === 0;
+    this.sampler = new Sampler(options, tokenizer.vocabSize, (id) => tokenizer.isPadding(id));
+    this.stops = new StopMatcher(options.stop ?? []);
+    this.detokenizer = new Detokenizer(tokenizer);
+    this.recent = prompt.slice(-RECENT_TOKENS);
+  }
+
+  /** Tokens that may still come. */
+  get room(): number {
+    return this.limit - this.tokens.length;
+  }
+
+  /** Takes the next token; the text may end with it. */
+  sample(logits: Float32Array): number {
+    const { tokenizer } = this.context;
+    const id = this.sampler.sample(logits, this.recent);
+    this.tokens.push(id);
+    this.recent.push(id);
+    if (this.recent.length > RECENT_TOKENS) this.recent.shift();
+    if (tokenizer.eosIds.has(id) && !this.options.ignoreEos) this.end("eos");
+    else {
+      const piece = this.stops.push(this.detokenizer.push(id));
+      this.say(piece.text, id);
+      if (piece.stopped) this.end("stop");
+      else if (this.room === 0) this.end("length");
+    }
+    return id;
+  }
+
+  cancel(): void {
+    if (!this.ended) this.end("cancelled");
+  }
+
+  /** What was held back: the beginning of a character, or of a stop text that did not come. */
+  flush(): void {
+    if (this.stopReason === "stop") return;
+    const rest = this.stops.push(this.detokenizer.flush());
+    const held = rest.stopped ? rest.text : rest.text + this.stops.flush();
+    if (held !== "") this.say(held, this.tokens.at(-1) ?? -1);
+  }
+
+  private say(piece: string, id: number): void {
+    this.text += piece;
+    this.context.emit({ text: piece, id });
+  }
+
+  private end(reason: StopReason): void {
+    this.ended = true;
+    this.stopReason = reason;
+  }
+}
+
+/** Drafts by prompt lookup, and how they fare. */
+class Drafting {
+  readonly counts = { passes: 0, proposed: 0, accepted: 0 };
+  private readonly lookup: PromptLookup;
+  private seen = 0;
+
+  constructor(
+    prompt: readonly number[],
+    private readonly most: number,
+  ) {
+    this.lookup = new PromptLookup(prompt);
+  }
+
+  draft(room: number): number[] {
+    return this.lookup.draft(Math.min(this.most, room));
+  }
+
+  /** After a pass: `tokens` of the answer so far. */
+  pass(proposed: number, accepted: number, tokens: readonly number[]): void {
+    this.counts.passes++;
+    this.counts.proposed += proposed;
+    this.counts.accepted += accepted;
+    while (this.seen < tokens.length) this.lookup.push(tokens[this.seen++]);
+  }
+}
+
+/** Drafts to verify at once; throws E_USAGE. One row of logits is the last token's own. */
+function draftTokens(
+  { draftTokens: usual, mostRows }: GenerateContext,
+  { drafts = usual }: EngineGenerateOptions,
+): number {
+  if (Number.isInteger(drafts) && drafts >= 0) return Math.min(drafts, mostRows - 1);
+  throw new PiPhiError("E_USAGE", `drafts must be a whole number, at least 0, not ${drafts}.`);
 }
 
 /** How many tokens may be generated; refuses prompts that leave room for none. */

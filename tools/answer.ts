@@ -33,6 +33,10 @@ const ENDINGS: Record<StopReason, string> = {
   cancelled: "cancelled",
 };
 
+function describeDrafts({ passes, proposed, accepted }: NonNullable<GenerateResult["drafts"]>): string {
+  return `${formatCount(accepted)} of ${formatCount(proposed)} right, weights read ${formatCount(passes)} times`;
+}
+
 /** The table of `--stats` and `/stats`. */
 export function formatStats(result: GenerateResult, info: ModelInfo, memory: MemoryUse): string {
   const { timings } = result;
@@ -50,6 +54,7 @@ export function formatStats(result: GenerateResult, info: ModelInfo, memory: Mem
       `${plural(result.generatedTokens, "token")} in ${formatMs(timings.decodeMs)}, ` +
         `${formatRate(timings.decodeTokensPerSecond)} tok/s, ${ENDINGS[result.stopReason]}`,
     ],
+    ...(result.drafts === undefined ? [] : [["guesses", describeDrafts(result.drafts)]]),
     ["memory", describeMemory(memory)],
     ["kernel", `${info.kernel}, ${plural(info.threads, "thread")}, ${info.kv} cache`],
   ]);

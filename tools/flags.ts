@@ -30,6 +30,7 @@ export const ANSWER_FLAGS = {
   "top-p": number("P", [0.001, 1], "keep the most likely tokens that sum to P; 1 = all; default with --temp: 0.95"),
   "min-p": number("P", [0, 1], "drop tokens below P times the most likely one; default with --temp: 0.05"),
   "repeat-penalty": number("X", [0.1, 10], "make the last 64 tokens less likely; 1 = off (default)"),
+  drafts: integer("N", [0, 15], "tokens to guess and verify at once, same text; default: 7 where weights are streamed"),
   seed: integer("N", [0, 2 ** 32 - 1], "same seed, same text; default: random"),
   stop: texts("TEXT", "end the answer at this text; may be given several times"),
 } satisfies OptionTable;
@@ -47,6 +48,7 @@ export function toGenerateOptions(values: Values<typeof ANSWER_FLAGS>): Generate
     topP: values["top-p"],
     minP: values["min-p"],
     repeatPenalty: values["repeat-penalty"],
+    drafts: values.drafts,
     seed: values.seed,
     stop: values.stop,
   };

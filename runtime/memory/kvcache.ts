@@ -98,8 +98,9 @@ export class Sequence {
       const last = at + step >= ids.length;
       const from = logitsOf === "all" ? 0 : last ? batch.length - 1 : batch.length;
       const rows = batch.map((id, i) => ({ id, position: this.length + i, sequence: this.index }));
-      if (!(await computeRows(this.compute, rows, from)) || !(await pause())) return false;
+      if (!(await computeRows(this.compute, rows, from))) return false;
       this.cached.push(...batch);
+      if (!(await pause())) return false;
       if (from < batch.length) onLogits(logitsRows(this.compute, batch.length - from));
     }
     return true;
