@@ -1,6 +1,8 @@
 /** Reports of bench:peers and bench:busy, and which peers they offer. */
 
 import { expect, it } from "vitest";
+import { parseCores } from "../../tools/bench/busy/cores.mjs";
+import { formatBusy, formatSweep, shareKept } from "../../tools/bench/busy/report.mjs";
 import { obstacleToAvx2 } from "../../tools/bench/peers/install.mjs";
 import { formatReport, ratiosOf, spread } from "../../tools/bench/peers/report.mjs";
 import { UsageError, wholeNumber } from "../../tools/bench/usage.mjs";
@@ -55,6 +57,19 @@ it("offers the AVX2 build only where it is not the one that runs anyway", () => 
 it("takes the median of odd and even numbers of rounds", () => {
   expect(spread([3, 1, 2])).toEqual({ min: 1, median: 2, max: 3 });
   expect(spread([4, 1, 2, 3])).toEqual({ min: 1, median: 2.5, max: 4 });
+});
+
+it("reads the kernel's lists of cores", () => {
+  expect(parseCores("0-2,5")).toEqual([0, 1, 2, 5]);
+  expect(parseCores("3")).toEqual([3]);
+});
+
+it("prints what a busy core leaves, and how threads beyond the cores fare", () => {
+  const result = { engine: "ours", threads: 2, quiet: even(20), busy: even(12) };
+  expect(shareKept(result)).toBe(0.6);
+  expect(formatBusy([result])).toMatch(/^ours +2 +19\.0 \/ 20\.0 \/ 21\.0 +11\.0 \/ 12\.0 \/ 13\.0 +60 %$/m);
+  const sweep = [{ engine: "ours", cores: 1, threads: 8, prefill: even(40), decode: even(15) }];
+  expect(formatSweep(sweep)).toMatch(/^ours +1 +8 +39\.0 \/ 40\.0 \/ 41\.0 +14\.0 \/ 15\.0 \/ 16\.0$/m);
 });
 
 it("refuses numbers out of range", () => {
