@@ -1,8 +1,9 @@
 /**
  * llama.cpp, native on the CPU, through node-llama-cpp: node llama.mjs JSON, with the fields that `settings` names.
- * Prints one JSON document: {version, loadMs, peakBytes, prefill: [tok/s of each round], decode: […]}.
+ * Prints one JSON document: {version, cpuBuild, loadMs, peakBytes, prefill: [tok/s of each round], decode: […]}.
  */
 
+import fs from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -41,8 +42,16 @@ await round(); // warms up
 const rounds = [];
 for (let i = 0; i < repeat; i++) rounds.push(await round());
 
+/** For which CPU the loaded library was compiled ("zen4"); null where there is no /proc or but one library. */
+function cpuBuild() {
+  const maps = "/proc/self/maps";
+  const match = fs.existsSync(maps) && /libggml-cpu-(\w+)\.so/.exec(fs.readFileSync(maps, "utf8"));
+  return match ? match[1] : null;
+}
+
 const result = {
   version: llama.llamaCppRelease.release,
+  cpuBuild: cpuBuild(),
   loadMs,
   peakBytes: process.resourceUsage().maxRSS * 1024,
   prefill: rounds.map(({ prefill }) => prefill),

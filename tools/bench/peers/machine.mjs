@@ -22,6 +22,9 @@ export function describeMachine() {
   };
 }
 
+/** The engine that runs this program. */
+export const engineName = () => `node ${process.version} (v8 ${process.versions.v8})`;
+
 /** Cores' worth of work of all processes during one second in which this one sleeps. */
 export async function busyCores() {
   const times = () =>

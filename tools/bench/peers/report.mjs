@@ -28,7 +28,7 @@ export function ratiosOf(results) {
 }
 
 /** Columns as wide as their widest cell; the first one to the left, the others to the right. */
-function align(rows) {
+export function align(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const cell = (text, column) => (column === 0 ? text.padEnd(widths[0]) : text.padStart(widths[column]));
   return rows.map((row) => `${row.map(cell).join("  ").trimEnd()}\n`).join("");
@@ -38,6 +38,9 @@ function align(rows) {
 export const formatRate = (value) => value.toFixed(value < 10 ? 2 : 1);
 const formatSpread = ({ min, median, max }) => [min, median, max].map(formatRate).join(" / ");
 const formatGigabytes = (bytes) => (bytes ? `${(bytes / 1e9).toFixed(2)} GB` : "?");
+/** What decode reads of what this machine can read, both a second. */
+const formatBandwidth = (bandwidth) =>
+  bandwidth ? `${(bandwidth.share * 100).toFixed(0)} % of ${bandwidth.gigabytesPerSecond.toFixed(1)} GB/s` : "";
 const formatRatio = (ratio) => (ratio ? `x${ratio.toFixed(2)}` : "?");
 
 /** The results and the ratios, as text. */
@@ -47,6 +50,7 @@ export function formatReport({ machine, model, results, ratios, absent }) {
     `${machine.cpu}, ${machine.cores} cores, ${memory}, ${machine.kernel}, ${machine.date.slice(0, 10)}`,
     `${model.name}, ${formatGigabytes(model.bytes)}; tok/s as min / median / max; tokens as prompt + generated`,
   ];
+  const withBandwidth = results.some(({ bandwidth }) => bandwidth);
   const measured = results.map((result) => [
     result.engine,
     `${result.threads}`,
@@ -55,6 +59,7 @@ export function formatReport({ machine, model, results, ratios, absent }) {
     formatSpread(result.decode),
     (result.loadMs / 1000).toFixed(1),
     formatGigabytes(result.peakBytes),
+    ...(withBandwidth ? [formatBandwidth(result.bandwidth)] : []),
   ]);
   const compared = ratios.map(({ engine, peer, threads, prefill, decode, memory }) => [
     `${engine} : ${peer}`,
@@ -62,6 +67,7 @@ export function formatReport({ machine, model, results, ratios, absent }) {
     ...[prefill, decode, memory].map(formatRatio),
   ]);
   const titles = ["engine", "threads", "tokens", "prefill tok/s", "decode tok/s", "load s", "peak memory"];
+  if (withBandwidth) titles.push("of bandwidth");
   const blocks = [`${lines.join("\n")}\n`];
   if (measured.length > 0) blocks.push(align([titles, ...measured]));
   if (compared.length > 0) blocks.push(align([["ratio", "threads", "prefill", "decode", "memory"], ...compared]));
