@@ -1,22 +1,13 @@
 /**
- * Causal attention of one head over its key/value cache, for a batch of tokens.
- *
- * Cache of one head (ctx positions, a multiple of 32; head_dim a multiple of 16), headBytes apart:
- *
- *   int8   K: ctx rows of head_dim signed bytes | V: ctx/2 rows of head_dim pairs (position 2i, position 2i+1)
- *          | K scales: ctx f16 | V scales: ctx f16                 headBytes = ctx * (2 * head_dim + 4)
- *   f16    K: ctx rows of head_dim f16 | V: the same               headBytes = ctx * 4 * head_dim
- *
- * In the int8 cache, keys and values are transformed by hadamard.ts before they are rounded.
- * One scale a row of a head: head_dim 80 divides into no blocks of 32. V is stored in pairs of positions because
- * i32x4.dot_i16x8_s then sums over positions with dimensions as lanes, straight from the load.
+ * Causal attention of one head over its key/value cache (cache.ts), for a batch of tokens.
  *
  * Positions are visited in tiles of 32 aligned to position 0, with the online softmax of Milakov and Gimelshein:
  * the order of additions depends on the position alone, so that a prompt read in one batch leaves exactly the bits
  * that reading it token by token leaves.
  */
 
-import { exp4, floatToHalf, halfToFloat, loadHalf4, maxLanes, roundToInt, sumLanes, sumLanes4 } from "./lanes";
+import { exp4, HALF_TO_FLOAT, halfBits, loadHalf4, loadHalfMask, maxLanes, roundToInt, sumLanes } from "./lanes";
+import { attention_cache_bytes, keyAt, storeKeyValue, valueAt } from "./cache";
 import { hadamard16 } from "./hadamard";
 import { rotate } from "./rope";
 
@@ -41,77 +32,6 @@ import { rotate } from "./rope";
 /** Bytes of scratch that `attention` needs for a batch of `tokens`. */
 export function attention_scratch_bytes(tokens: usize, headDim: usize): usize {
   return STATES + tokens * stateBytes(headDim);
-}
-
-/** Bytes of one head's cache. */
-export function attention_cache_bytes(half: bool, context: usize, headDim: usize): usize {
-  return half ? context * (headDim << 2) : context * ((headDim << 1) + 4);
-}
-
-/** The scale (f16 bits) of a row of n f32 that is to become signed bytes. */
-// @ts-ignore: decorator
-@inline function scaleOf(row: usize, n: usize): u32 {
-  let m = f32x4.splat(0);
-  for (let i: usize = 0; i < n << 2; i += 16) m = f32x4.max(m, f32x4.abs(v128.load(row + i)));
-  return floatToHalf(maxLanes(m) / 127.0);
-}
-
-/** 16 f32 as signed bytes, -127 to 127. */
-// @ts-ignore: decorator
-@inline function bytesOf(p: usize, inverse: v128): v128 {
-  const a = roundToInt(f32x4.mul(v128.load(p), inverse)), b = roundToInt(f32x4.mul(v128.load(p, 16), inverse));
-  const c = roundToInt(f32x4.mul(v128.load(p, 32), inverse)), d = roundToInt(f32x4.mul(v128.load(p, 48), inverse));
-  const bytes = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d));
-  return i8x16.max_s(bytes, i8x16.splat(-127));
-}
-
-// @ts-ignore: decorator
-@inline function inverseOf(scaleBits: u32): v128 {
-  const scale = halfToFloat(scaleBits);
-  return f32x4.splat(scale > 0 ? <f32>1.0 / scale : 0);
-}
-
-/** Stores a key: n signed bytes at `dst`. Returns the scale. */
-// @ts-ignore: decorator
-@inline function storeKey(key: usize, n: usize, dst: usize): u32 {
-  const scale = scaleOf(key, n), inverse = inverseOf(scale);
-  for (let i: usize = 0; i < n; i += 16) v128.store(dst + i, bytesOf(key + (i << 2), inverse));
-  return scale;
-}
-
-/** Stores a value: n signed bytes, the even (odd = 0) or odd ones of the pairs at `dst`. Returns the scale. */
-// @ts-ignore: decorator
-@inline function storeValue(value: usize, n: usize, dst: usize, odd: i32): u32 {
-  const scale = scaleOf(value, n), inverse = inverseOf(scale);
-  const shift = odd << 3, keep = i16x8.shl(i16x8.splat(0xff), 8 - shift);
-  for (let i: usize = 0; i < n; i += 16) {
-    const bytes = bytesOf(value + (i << 2), inverse);
-    const low = i16x8.shl(i16x8.extend_low_i8x16_u(bytes), shift), high = i16x8.shl(i16x8.extend_high_i8x16_u(bytes), shift);
-    const p = dst + (i << 1);
-    v128.store(p, v128.or(v128.and(v128.load(p), keep), low));
-    v128.store(p, v128.or(v128.and(v128.load(p, 16), keep), high), 16);
-  }
-  return scale;
-}
-
-/** Writes one token's key and value rows of a head into the cache. */
-// @ts-ignore: decorator
-@inline function storeKeyValue(half: bool, key: usize, value: usize, cache: usize, context: usize, headDim: usize, position: usize): void {
-  if (half) {
-    const k = cache + position * (headDim << 1), v = k + context * (headDim << 1);
-    for (let i: usize = 0; i < headDim; i++) {
-      store<u16>(k + (i << 1), floatToHalf(load<f32>(key + (i << 2))));
-      store<u16>(v + (i << 1), floatToHalf(load<f32>(value + (i << 2))));
-    }
-    return;
-  }
-  hadamard16(key, headDim);
-  hadamard16(value, headDim);
-  const values = cache + context * headDim;
-  const scales = values + context * headDim;
-  store<u16>(scales + (position << 1), storeKey(key, headDim, cache + position * headDim));
-  const pairs = values + (position >> 1) * (headDim << 1);
-  store<u16>(scales + ((context + position) << 1), storeValue(value, headDim, pairs, <i32>position & 1));
 }
 
 /** 0, or NaN if one of headDim f32 is infinite or NaN: neither the cache nor a quantized query can carry that. */
@@ -154,25 +74,41 @@ export function attention_cache_bytes(half: bool, context: usize, headDim: usize
 /** Scores of 32 positions from `first` on against int8 keys. */
 // @ts-ignore: decorator
 @inline function scoresInt8(state: usize, cache: usize, context: usize, headDim: usize, first: usize, scores: usize): void {
+  let k = cache + first * headDim;
+  let s0 = i32x4.splat(0), s1 = i32x4.splat(0), s2 = i32x4.splat(0), s3 = i32x4.splat(0);
+  let s4 = i32x4.splat(0), s5 = i32x4.splat(0), s6 = i32x4.splat(0), s7 = i32x4.splat(0);
   const q = state + 16;
-  const scale = f32x4.splat(load<f32>(state, 8));
-  const scales = cache + ((context * headDim) << 1);
-  let k0 = cache + first * headDim;
-  for (let j: usize = 0; j < TILE; j += 4) {
-    const k1 = k0 + headDim, k2 = k1 + headDim, k3 = k2 + headDim;
-    let s0 = i32x4.splat(0), s1 = i32x4.splat(0), s2 = i32x4.splat(0), s3 = i32x4.splat(0);
-    for (let i: usize = 0; i < headDim; i += 8) {
-      const x = v128.load(q + (i << 1));
-      s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.load8x8_s(k0 + i), x));
-      s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.load8x8_s(k1 + i), x));
-      s2 = i32x4.add(s2, i32x4.dot_i16x8_s(v128.load8x8_s(k2 + i), x));
-      s3 = i32x4.add(s3, i32x4.dot_i16x8_s(v128.load8x8_s(k3 + i), x));
-    }
-    const sums = f32x4.convert_i32x4_s(sumLanes4(s0, s1, s2, s3));
-    const s = f32x4.mul(scale, loadHalf4(scales + ((first + j) << 1)));
-    v128.store(scores + (j << 2), f32x4.mul(sums, s));
-    k0 = k3 + headDim;
+  for (let p = q; p < q + (headDim << 1); p += 4) {
+    const x = v128.load32_splat(p);
+    s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.load8x8_s(k), x));
+    s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.load8x8_s(k, 8), x));
+    s2 = i32x4.add(s2, i32x4.dot_i16x8_s(v128.load8x8_s(k, 16), x));
+    s3 = i32x4.add(s3, i32x4.dot_i16x8_s(v128.load8x8_s(k, 24), x));
+    s4 = i32x4.add(s4, i32x4.dot_i16x8_s(v128.load8x8_s(k, 32), x));
+    s5 = i32x4.add(s5, i32x4.dot_i16x8_s(v128.load8x8_s(k, 40), x));
+    s6 = i32x4.add(s6, i32x4.dot_i16x8_s(v128.load8x8_s(k, 48), x));
+    s7 = i32x4.add(s7, i32x4.dot_i16x8_s(v128.load8x8_s(k, 56), x));
+    k += 64;
   }
+  const scale = f32x4.splat(load<f32>(state, 8) * HALF_TO_FLOAT);
+  const halfMask = loadHalfMask();
+  const at = cache + ((context * headDim) << 1) + (first << 1);
+  storeScores(scores, s0, s1, at, scale, halfMask);
+  storeScores(scores + 32, s2, s3, at + 16, scale, halfMask);
+  storeScores(scores + 64, s4, s5, at + 32, scale, halfMask);
+  storeScores(scores + 96, s6, s7, at + 48, scale, halfMask);
+}
+
+/**
+ * Eight scores from their sums; `scales` f16 of the keys, `scale` of the query, times 2^112. V8 fuses two stores only
+ * where no load lies between them.
+ */
+// @ts-ignore: decorator
+@inline function storeScores(dst: usize, a: v128, b: v128, scales: usize, scale: v128, halfMask: v128): void {
+  const x = f32x4.mul(f32x4.convert_i32x4_s(a), f32x4.mul(halfBits(scales, halfMask), scale));
+  const y = f32x4.mul(f32x4.convert_i32x4_s(b), f32x4.mul(halfBits(scales + 8, halfMask), scale));
+  v128.store(dst, x);
+  v128.store(dst, y, 16);
 }
 
 /** Scores of 32 positions from `first` on against f16 keys. */
@@ -224,10 +160,14 @@ export function attention_cache_bytes(half: bool, context: usize, headDim: usize
       v += headDim << 1;
     }
     const o = out + (i << 2);
-    v128.store(o, f32x4.add(v128.load(o), f32x4.mul(f32x4.convert_i32x4_s(s0), scale)));
-    v128.store(o, f32x4.add(v128.load(o, 16), f32x4.mul(f32x4.convert_i32x4_s(s1), scale)), 16);
-    v128.store(o, f32x4.add(v128.load(o, 32), f32x4.mul(f32x4.convert_i32x4_s(s2), scale)), 32);
-    v128.store(o, f32x4.add(v128.load(o, 48), f32x4.mul(f32x4.convert_i32x4_s(s3), scale)), 48);
+    const o0 = f32x4.add(v128.load(o), f32x4.mul(f32x4.convert_i32x4_s(s0), scale));
+    const o1 = f32x4.add(v128.load(o, 16), f32x4.mul(f32x4.convert_i32x4_s(s1), scale));
+    const o2 = f32x4.add(v128.load(o, 32), f32x4.mul(f32x4.convert_i32x4_s(s2), scale));
+    const o3 = f32x4.add(v128.load(o, 48), f32x4.mul(f32x4.convert_i32x4_s(s3), scale));
+    v128.store(o, o0);
+    v128.store(o, o1, 16);
+    v128.store(o, o2, 32);
+    v128.store(o, o3, 48);
   }
 }
 
@@ -376,17 +316,4 @@ export function attention_reference(half: bool, qkv: usize, qkvStride: usize, to
     }
     if (!half) hadamard16(out + t * outStride + offset, headDim);
   }
-}
-
-function keyAt(half: bool, cache: usize, context: usize, headDim: usize, position: usize, i: usize): f64 {
-  if (half) return <f64>halfToFloat(load<u16>(cache + ((position * headDim + i) << 1)));
-  const scale = halfToFloat(load<u16>(cache + ((context * headDim) << 1) + (position << 1)));
-  return <f64>load<i8>(cache + position * headDim + i) * <f64>scale;
-}
-
-function valueAt(half: bool, cache: usize, context: usize, headDim: usize, position: usize, i: usize): f64 {
-  if (half) return <f64>halfToFloat(load<u16>(cache + (((context + position) * headDim + i) << 1)));
-  const scale = halfToFloat(load<u16>(cache + ((context * headDim) << 1) + ((context + position) << 1)));
-  const byte = cache + context * headDim + (position >> 1) * (headDim << 1) + (i << 1) + (position & 1);
-  return <f64>load<i8>(byte) * <f64>scale;
 }

@@ -1,5 +1,6 @@
 /** All kernels; the names exported here are the WebAssembly ABI that `runtime/compute/kernels.ts` types. */
 export * from "./attention";
+export { attention_cache_bytes } from "./cache";
 export * from "./gelu";
 export * from "./hadamard";
 export * from "./layernorm";

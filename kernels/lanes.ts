@@ -108,25 +108,35 @@ const CONSTANTS: usize = memory.data<u32>(
   return reinterpret<i32>(x + 12582912.0) - 0x4b400000;
 }
 
-/** Four i32x4 sums of lanes: lane i of the result is the sum of the lanes of argument i. */
-// @ts-ignore: decorator
-@inline export function sumLanes4(a: v128, b: v128, c: v128, d: v128): v128 {
-  const ab = i32x4.add(unpackLow(a, b), unpackHigh(a, b)); // a0+a2 b0+b2 a1+a3 b1+b3
-  const cd = i32x4.add(unpackLow(c, d), unpackHigh(c, d));
-  return i32x4.add(
-    i8x16.shuffle(ab, cd, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
-    i8x16.shuffle(ab, cd, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31),
-  );
-}
+/**
+ * What exp4 needs, each four times: its range; log2(e); 1.5 * 2^23, which rounds; ln 2 in two parts; the polynomial's
+ * coefficients; 1.
+ */
+const EXP: usize = memory.data<f32>(
+  [
+    88.0, 88.0, 88.0, 88.0, -87.0, -87.0, -87.0, -87.0,
+    1.44269504, 1.44269504, 1.44269504, 1.44269504, 12582912.0, 12582912.0, 12582912.0, 12582912.0,
+    0.693359375, 0.693359375, 0.693359375, 0.693359375, 2.12194440e-4, 2.12194440e-4, 2.12194440e-4, 2.12194440e-4,
+    1.9875691500e-4, 1.9875691500e-4, 1.9875691500e-4, 1.9875691500e-4,
+    1.3981999507e-3, 1.3981999507e-3, 1.3981999507e-3, 1.3981999507e-3,
+    8.3334519073e-3, 8.3334519073e-3, 8.3334519073e-3, 8.3334519073e-3,
+    4.1665795894e-2, 4.1665795894e-2, 4.1665795894e-2, 4.1665795894e-2,
+    1.6666665459e-1, 1.6666665459e-1, 1.6666665459e-1, 1.6666665459e-1,
+    5.0000001201e-1, 5.0000001201e-1, 5.0000001201e-1, 5.0000001201e-1,
+    1.0, 1.0, 1.0, 1.0,
+  ],
+  16,
+);
 
 // @ts-ignore: decorator
-@inline function unpackLow(a: v128, b: v128): v128 {
-  return i8x16.shuffle(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+@inline function expConstant(n: usize): v128 {
+  return v128.load(EXP + (n << 4));
 }
 
+/** Four f32 ones. */
 // @ts-ignore: decorator
-@inline function unpackHigh(a: v128, b: v128): v128 {
-  return i8x16.shuffle(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+@inline export function loadOne(): v128 {
+  return expConstant(12);
 }
 
 /**
@@ -135,21 +145,20 @@ const CONSTANTS: usize = memory.data<u32>(
  */
 // @ts-ignore: decorator
 @inline export function exp4(x: v128): v128 {
-  const clamped = f32x4.pmin(f32x4.splat(88.0), f32x4.pmax(f32x4.splat(-87.0), x));
-  const n = f32x4.sub(
-    f32x4.add(f32x4.mul(clamped, f32x4.splat(1.44269504)), f32x4.splat(12582912.0)),
-    f32x4.splat(12582912.0),
-  );
-  let r = f32x4.sub(clamped, f32x4.mul(n, f32x4.splat(0.693359375)));
-  r = f32x4.add(r, f32x4.mul(n, f32x4.splat(2.12194440e-4)));
-  let p = f32x4.splat(1.9875691500e-4);
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.3981999507e-3));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(8.3334519073e-3));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(4.1665795894e-2));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.6666665459e-1));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1));
-  p = f32x4.add(f32x4.add(f32x4.mul(f32x4.mul(p, r), r), r), f32x4.splat(1.0));
-  const power = i32x4.shl(i32x4.add(roundToInt(n), i32x4.splat(127)), 23);
+  const clamped = f32x4.pmin(expConstant(0), f32x4.pmax(expConstant(1), x));
+  const rounded = f32x4.add(f32x4.mul(clamped, expConstant(2)), expConstant(3));
+  const n = f32x4.sub(rounded, expConstant(3));
+  let r = f32x4.sub(clamped, f32x4.mul(n, expConstant(4)));
+  r = f32x4.add(r, f32x4.mul(n, expConstant(5)));
+  let p = expConstant(6);
+  p = f32x4.add(f32x4.mul(p, r), expConstant(7));
+  p = f32x4.add(f32x4.mul(p, r), expConstant(8));
+  p = f32x4.add(f32x4.mul(p, r), expConstant(9));
+  p = f32x4.add(f32x4.mul(p, r), expConstant(10));
+  p = f32x4.add(f32x4.mul(p, r), expConstant(11));
+  p = f32x4.add(f32x4.add(f32x4.mul(f32x4.mul(p, r), r), r), expConstant(12));
+  // The sum that rounded has n in its low bits, and its own exponent above, which the shift drops.
+  const power = i32x4.add(i32x4.shl(rounded, 23), expConstant(12));
   return v128.bitselect(f32x4.mul(p, power), x, f32x4.eq(x, x));
 }
 

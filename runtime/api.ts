@@ -11,6 +11,11 @@ export interface LoadOptions {
   ram?: number | string;
   /** What becomes of F32, F16 and BF16 weights: int8 tiles (default) or the exact values as f32. */
   dense?: "int8" | "exact";
+  /**
+   * Leave the weights of a pack in the file's own pages, which processes share and the system can take back; default: where
+   * memory is plentiful they move into huge pages of the process, from which they are read faster.
+   */
+  share?: boolean;
   /** Which build of the kernels; default: the fastest that passes its self-test here. */
   kernel?: "simd" | "relaxed";
   /** Called while the model is downloaded (browsers), packed or checked, and while its weights are read. */

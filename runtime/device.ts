@@ -74,9 +74,18 @@ export interface Device {
   readonly sharedMemory: boolean;
   /**
    * Maps a part of a file over the memory's bytes from `address` on; all of them multiples of 64 KiB. A string says why
-   * that is not possible here. Throws E_FILE_TRUNCATED.
+   * that is not possible here. Throws E_FILE_TRUNCATED. `hugePages`: there is memory for a copy of its own, if it is faster.
    */
-  map?(memory: WebAssembly.Memory, address: number, name: string, offset: number, bytes: number): MappedFile | string;
+  map?(
+    memory: WebAssembly.Memory,
+    address: number,
+    name: string,
+    offset: number,
+    bytes: number,
+    hugePages: boolean,
+  ): MappedFile | string;
+  /** Asks for huge pages for a part of the memory that will all be used. */
+  hugePages?(memory: WebAssembly.Memory, address: number, bytes: number): void;
   /** Opens a file to be read ahead of its use. Devices that have this can stream weights. */
   openAhead?(name: string): AheadSource;
   /** Opens one file for reading; throws E_NOT_FOUND or E_FILE_READ. `name` is a path, URL or handle name. */

@@ -89,7 +89,7 @@ export class Engine {
       const choice = await chooseKernels(device, options.kernel);
       const memory = allocateMemory(layout.totalBytes, device.sharedMemory);
       writeRopeTable(layout, memory.buffer);
-      residence = new Residence(device, model, layout, memory);
+      residence = new Residence(device, model, layout, memory, options.share ?? false);
       const { loadPlan } = residence;
       const member = (index: number): Membership => ({ memory, choice, layout, loadPlan, index });
       for (let index = 1; index < layout.threads; index++) threads.push(device.startWorker("team"));

@@ -19,6 +19,9 @@ export const LOAD_FLAGS = {
   ram: size("SIZE", "upper limit of memory, such as 512M or 1G; default: what is free"),
   kv: choice(["int8", "f16"], "type of the key/value cache; default: int8"),
   "no-pack": toggle("keep a GGUF file's weights in memory instead of packing them into the store once"),
+  share: toggle(
+    "leave weights in the pack's own pages, which processes share; default: huge pages if memory is plenty",
+  ),
   ...DENSE_FLAG,
   kernel: choice(["simd", "relaxed"], "build of the kernels; default: the fastest that passes its self-test"),
 } satisfies OptionTable;
@@ -36,8 +39,8 @@ export const ANSWER_FLAGS = {
 } satisfies OptionTable;
 
 export function toLoadOptions(values: Values<typeof LOAD_FLAGS>): NodeLoadOptions {
-  const { ctx, threads, ram, kv, dense, kernel } = values;
-  return { contextLength: ctx, threads, ram, kv, dense, kernel, pack: !values["no-pack"] };
+  const { ctx, threads, ram, kv, share, dense, kernel } = values;
+  return { contextLength: ctx, threads, ram, kv, share, dense, kernel, pack: !values["no-pack"] };
 }
 
 export function toGenerateOptions(values: Values<typeof ANSWER_FLAGS>): GenerateOptions {

@@ -4,14 +4,15 @@ import fs from "node:fs";
 import { readFile } from "node:fs/promises";
 import os from "node:os";
 import { Worker } from "node:worker_threads";
-import type { Device, Thread } from "../../runtime/device.ts";
+import type { Device, MappedFile, Thread } from "../../runtime/device.ts";
 import { createWasiHost } from "../wasi/host.ts";
 import { openAhead } from "./direct.ts";
 import { retreat } from "./engine-flags.ts";
 import { openFile } from "./files.ts";
-import { mapFile } from "./mapping.ts";
+import { adviseHugePages, mapFile } from "./mapping.ts";
 import { availableMemory } from "./memory.ts";
 import { distPath } from "./paths.ts";
+import { endPromotion, PROMOTION_BYTES, type PromotionTask } from "./promotion.ts";
 
 export function nodeDevice(): Device {
   return {
@@ -23,11 +24,37 @@ export function nodeDevice(): Device {
     overheadBytes: (threads) => ({ present: process.memoryUsage.rss(), growth: ENGINE_BYTES + threads * THREAD_BYTES }),
     open: openFile,
     openAhead,
-    map: mapFile,
+    map: mapWeights,
+    hugePages: adviseHugePages,
     kernel: (build) => readFile(distPath(`kernels/${build}.wasm`)),
     retreat,
     wasi: createWasiHost,
     startWorker: startThread,
+  };
+}
+
+/** Maps a file; where `hugePages` says so, its bytes move into huge pages while they are used. */
+function mapWeights(
+  memory: WebAssembly.Memory,
+  address: number,
+  path: string,
+  offset: number,
+  bytes: number,
+  hugePages: boolean,
+): MappedFile | string {
+  const mapped = mapFile(memory, address, path, offset, bytes);
+  if (typeof mapped === "string" || !hugePages || process.platform !== "linux") return mapped;
+  const words = new SharedArrayBuffer(PROMOTION_BYTES);
+  const promoter = startThread("promoter");
+  promoter.keepAlive?.(false);
+  const task: PromotionTask = { memory, address, path, offset, bytes, words };
+  promoter.post(task);
+  return {
+    close() {
+      endPromotion(words);
+      promoter.terminate();
+      mapped.close();
+    },
   };
 }
 
@@ -36,7 +63,7 @@ const ENGINE_BYTES = 64 << 20;
 const THREAD_BYTES = 8 << 20;
 
 /** V8 would let short-lived objects pile up to 48 MB in each thread before it looks for garbage. */
-const YOUNG_GENERATION_MB = { engine: 6, team: 1, reader: 1, packer: 4 };
+const YOUNG_GENERATION_MB = { engine: 6, team: 1, reader: 1, packer: 4, promoter: 1 };
 export type ThreadRole = keyof typeof YOUNG_GENERATION_MB;
 
 /** Starts a worker of this package: an engine, or a member of an engine's team. */

@@ -11,7 +11,9 @@ const CONSTANTS = {
   darwin: { mapFixed: 0x10, mapPrivate: 0x02, mapAnonymous: 0x1000, mapNoReserve: 0x40 },
 } as const;
 const PROT_READ_WRITE = 3;
-const ADVICE = { normal: 0, random: 1, sequential: 2, willNeed: 3, dontNeed: 4 } as const;
+/** MREMAP_MAYMOVE | MREMAP_FIXED */
+const MREMAP_FIXED = 3;
+const ADVICE = { normal: 0, random: 1, sequential: 2, willNeed: 3, dontNeed: 4, hugePage: 14 } as const;
 export type Advice = keyof typeof ADVICE;
 
 const LIBRARIES: Record<string, readonly string[]> = {
@@ -24,6 +26,13 @@ export interface Libc {
   address(view: Uint8Array): bigint;
   /** Maps `bytes` of a file over what is at `address`: private, read and write. False where the system refuses. */
   mapFile(address: bigint, bytes: number, fd: number, offset: number): boolean;
+  /** Fresh pages anywhere; 0 where the system refuses. */
+  mapAnywhere(bytes: number): bigint;
+  unmap(address: bigint, bytes: number): void;
+  /** Moves pages to `to`, over what is there, at once for all threads. False where that cannot be done (macOS). */
+  move(from: bigint, bytes: number, to: bigint): boolean;
+  /** Fills memory from a file; false where less was read. */
+  read(fd: number, address: bigint, bytes: number, offset: number): boolean;
   /** Fresh zero pages over what is at `address`. */
   mapZeros(address: bigint, bytes: number): boolean;
   /** madvise */
@@ -73,12 +82,32 @@ function bind(koffi: any, library: any, platform: "linux" | "darwin"): Libc {
   const madvise = library.func("int madvise(intptr_t address, size_t bytes, int advice)");
   const fadvise =
     platform === "linux" ? library.func("int posix_fadvise(int fd, int64_t at, int64_t n, int advice)") : undefined;
+  const munmap = library.func("int munmap(intptr_t address, size_t bytes)");
+  const pread = library.func("intptr_t pread(int fd, intptr_t to, size_t bytes, int64_t at)");
+  const mremap =
+    platform === "linux"
+      ? library.func("intptr_t mremap(intptr_t from, size_t bytes, size_t newBytes, int flags, intptr_t to)")
+      : undefined;
   const fixed = flags.mapFixed | flags.mapPrivate | flags.mapNoReserve;
   const map = (address: bigint, bytes: number, extra: number, fd: number, offset: number) =>
     BigInt(mmap(address, bytes, PROT_READ_WRITE, fixed | extra, fd, offset)) === address;
   return {
     address: (view) => BigInt(koffi.address(view)),
     mapFile: (address, bytes, fd, offset) => map(address, bytes, 0, fd, offset),
+    mapAnywhere(bytes) {
+      const address = BigInt(mmap(0, bytes, PROT_READ_WRITE, flags.mapPrivate | flags.mapAnonymous, -1, 0));
+      return address > 0n ? address : 0n;
+    },
+    unmap: (address, bytes) => void munmap(address, bytes),
+    move: (from, bytes, to) => mremap !== undefined && BigInt(mremap(from, bytes, bytes, MREMAP_FIXED, to)) === to,
+    read(fd, address, bytes, offset) {
+      for (let done = 0; done < bytes; ) {
+        const count = Number(pread(fd, address + BigInt(done), bytes - done, offset + done));
+        if (count <= 0) return false;
+        done += count;
+      }
+      return true;
+    },
     mapZeros: (address, bytes) => map(address, bytes, flags.mapAnonymous, -1, 0),
     advise: (address, bytes, advice) => madvise(address, bytes, ADVICE[advice]) === 0,
     adviseFile: (fd, offset, bytes, advice) => void fadvise?.(fd, offset, bytes, ADVICE[advice]),

@@ -7,6 +7,7 @@ import type { ToEngine } from "../../runtime/protocol.ts";
 import { serveEngine } from "../../runtime/service.ts";
 import { nodeDevice, type ThreadRole } from "./device.ts";
 import { type PackTask, servePacker } from "./packing.ts";
+import { promote } from "./promotion.ts";
 
 const port = parentPort!;
 const device = nodeDevice();
@@ -23,6 +24,9 @@ const roles: Record<ThreadRole, () => void> = {
   },
   reader() {
     port.once("message", (task: ReaderTask) => void serveReader(device, task, (message) => port.postMessage(message)));
+  },
+  promoter() {
+    port.once("message", promote);
   },
   packer() {
     port.once("message", (task: PackTask) => void servePacker(device, task, (message) => port.postMessage(message)));

@@ -11,6 +11,8 @@ import type { FromReader, ReaderTask } from "./reader.ts";
 import type { ReadPattern } from "./stream.ts";
 import type { WeightFile } from "./weights.ts";
 
+/** Times the weights' size that must be free for a copy of them in huge pages beside the file's own. */
+const PLENTY = 2;
 const NOTHING: LoadPlan = { sources: [], pieces: [], totalBytes: 0 };
 
 export class Residence {
@@ -35,23 +37,33 @@ export class Residence {
     private readonly model: Model,
     private readonly layout: Layout,
     private readonly memory: WebAssembly.Memory,
+    /** Keep weights that are mapped in the file's own pages, which processes share. */
+    shared: boolean,
   ) {
     const { pack, manifest } = model.weights;
     this.mode = layout.mode;
+    const weightBytes = layout.totalBytes - layout.vectors;
     if (manifest) {
+      device.hugePages?.(memory, layout.vectors, weightBytes);
       this.loadPlan = planLoad(manifest, model.shape, layout.vectors, layout.stagingBytes);
       return;
     }
     const { source, dataOffset } = pack;
     this.file = { source: device.open(source.name), dataOffset };
+    const { bytes } = model.shape;
+    const plenty = !shared && (device.availableBytes() ?? 0) > PLENTY * bytes;
+    const mapped =
+      layout.mode === "streamed"
+        ? undefined
+        : device.map?.(memory, layout.vectors, source.name, dataOffset, bytes, plenty);
+    if (typeof mapped !== "object") device.hugePages?.(memory, layout.vectors, weightBytes);
     if (layout.mode === "streamed") return;
-    const mapped = device.map?.(memory, layout.vectors, source.name, dataOffset, model.shape.bytes);
     if (typeof mapped === "object") {
       this.mapped = mapped;
       this.mode = "mapped";
     } else {
       this.notMapped = mapped;
-      this.loadPlan = planCopy(source, dataOffset, model.shape.bytes, layout.vectors);
+      this.loadPlan = planCopy(source, dataOffset, bytes, layout.vectors);
     }
   }
 

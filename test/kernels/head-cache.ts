@@ -68,7 +68,8 @@ export interface HeadCache {
 export function addresses({ half, context, headDim }: HeadCache, position: number) {
   const scales = 2 * context * headDim;
   return {
-    key: (i: number) => (half ? 2 : 1) * (position * headDim + i),
+    key: (i: number) =>
+      half ? 2 * (position * headDim + i) : (position & ~31) * headDim + (i >> 1) * 64 + (position & 31) * 2 + (i & 1),
     value: (i: number) =>
       half
         ? 2 * ((context + position) * headDim + i)

@@ -58,10 +58,10 @@ describe.each(subjects().filter(({ form }) => form === "pairs"))("$name", (subje
   });
 
   it.each(UNUSUAL)("gelu keeps %s out of the finite numbers and leaves its neighbours alone", (value) => {
-    const at = arena.lay({ x: Float32Array.from([1, value, 1, 1]) }, 0);
-    const [bytes] = arena.run([{ at: at.x, bytes: 16 }], () => kernels.gelu(at.x, 4));
+    const at = arena.lay({ x: Float32Array.from([1, value, 1, 1, 1, 1, 1, 1]) }, 0);
+    const [bytes] = arena.run([{ at: at.x, bytes: 32 }], () => kernels.gelu(at.x, 8));
     const y = floatsOf(bytes);
     expect(Number.isFinite(y[1])).toBe(false);
-    expect(new Set([y[0], y[2], y[3]])).toEqual(new Set([Math.fround(0.841192)]));
+    expect(new Set([y[0], ...y.slice(2)])).toEqual(new Set([Math.fround(0.841192)]));
   });
 });

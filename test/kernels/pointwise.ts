@@ -65,7 +65,7 @@ export function checkLayerNorm({ arena, kernels, reference }: Subject, kase: Poi
 
 export function geluCases(): PointwiseCase[] {
   const cases: PointwiseCase[] = FLOAT_FILL_NAMES.map((fill, last) => ({ n: 64, fill, offset: 0, last }));
-  return [...cases, ...[4, 12, 1024].map((n) => ({ n, fill: "random" as const, offset: -1, last: 0 }))];
+  return [...cases, ...[8, 24, 1024].map((n) => ({ n, fill: "random" as const, offset: -1, last: 0 }))];
 }
 
 /**
