@@ -7,6 +7,7 @@ export * from "./layernorm";
 export * from "./matmul_f32";
 export * from "./matmul_q4";
 export * from "./matmul_q8";
+export * from "./probe";
 export * from "./quantize";
 export * from "./retile";
 export * from "./team";

@@ -7,6 +7,8 @@ export interface LoadOptions {
   kv?: "int8" | "f16";
   /** Threads, the engine's own included; default: what the device offers. */
   threads?: number;
+  /** Answers that can be given side by side (generateAll), 1 to 16; each has a key/value cache of its own. Default 1. */
+  parallel?: number;
   /** Upper limit of memory, as bytes or "1G", "512M"; default: what the device has free. */
   ram?: number | string;
   /** What becomes of F32, F16 and BF16 weights: int8 tiles (default) or the exact values as f32. */
@@ -114,6 +116,15 @@ export interface GenerateResult {
   profile?: Profile;
 }
 
+/** Answers to several prompts, given side by side. */
+export interface GenerateAllResult {
+  /** In the order of the prompts. */
+  results: GenerateResult[];
+  /** Milliseconds of the passes that gave all running answers their next token, and the tokens they gave. */
+  decodeMs: number;
+  decodedTokens: number;
+}
+
 /** Milliseconds of the leading thread by operation; "other" is sampling, text and JavaScript. */
 export interface Profile {
   prefill: Record<string, number>;
@@ -157,12 +168,19 @@ export interface Phi extends AsyncDisposable {
   readonly info: ModelInfo;
   /** Continues a text, or token ids, without any template. */
   generate(prompt: string | readonly number[], options?: GenerateOptions): Generation;
+  /**
+   * Continues several prompts side by side, as many as `parallel` at once: a pass over the weights gives all of them their
+   * next token. The texts are those that the prompts get one by one.
+   */
+  generateAll(prompts: readonly (string | readonly number[])[], options?: GenerateOptions): Promise<GenerateAllResult>;
   /** Answers a conversation in the model's own prompt format. */
   chat(messages: readonly ChatMessage[], options?: GenerateOptions): Generation;
   /** Log-probabilities after each token. */
   score(input: string | readonly number[], options?: { top?: number; signal?: AbortSignal }): Promise<Score>;
   tokenize(text: string): Promise<Tokenization>;
   detokenize(ids: readonly number[]): Promise<string>;
+  /** Bytes a second at which the threads can read the weights in memory: the bound of decode. Takes about 0.2 s. */
+  bandwidth(): Promise<number>;
   /** The current memory figures. */
   memory(): Promise<MemoryUse>;
   close(): Promise<void>;

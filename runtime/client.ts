@@ -3,6 +3,7 @@
 import type {
   ChatMessage,
   Delta,
+  GenerateAllResult,
   GenerateOptions,
   GenerateResult,
   Generation,
@@ -105,6 +106,14 @@ class Client implements Phi {
     return new Stream((emit, stop) => this.request("generate", { prompt, options: rest }, anyOf(signal, stop), emit));
   }
 
+  generateAll(
+    prompts: readonly (string | readonly number[])[],
+    options: GenerateOptions = {},
+  ): Promise<GenerateAllResult> {
+    const { signal, ...rest } = options;
+    return this.request("generateAll", { prompts, options: rest }, signal);
+  }
+
   chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): Generation {
     const { signal, ...rest } = options;
     return new Stream((emit, stop) => this.request("chat", { messages, options: rest }, anyOf(signal, stop), emit));
@@ -120,6 +129,10 @@ class Client implements Phi {
 
   detokenize(ids: readonly number[]): Promise<string> {
     return this.request("detokenize", { ids });
+  }
+
+  bandwidth(): Promise<number> {
+    return this.request("bandwidth", {});
   }
 
   memory(): Promise<MemoryUse> {

@@ -6,6 +6,7 @@
 import type {
   ChatMessage,
   Delta,
+  GenerateAllResult,
   GenerateResult,
   LoadOptions,
   MemoryUse,
@@ -21,7 +22,7 @@ import type { Device, Thread } from "./device.ts";
 import { PiPhiError } from "./errors.ts";
 import { type EngineGenerateOptions, generate, promptTooLong } from "./generate.ts";
 import { subjectOf } from "./memory/estimate.ts";
-import { Sequence } from "./memory/kvcache.ts";
+import { type Compute, Sequence } from "./memory/kvcache.ts";
 import type { Layout } from "./memory/layout.ts";
 import { plan } from "./memory/plan.ts";
 import { Residence } from "./memory/residence.ts";
@@ -30,6 +31,7 @@ import { denseOf, planOptions } from "./options.ts";
 import { encodeParts, type PromptFormat, promptFormat } from "./text/prompt.ts";
 import { logSoftmaxTop } from "./text/sampler.ts";
 import { createTokenizer, type Tokenizer } from "./text/tokenizer.ts";
+import { generateTogether } from "./together.ts";
 import { type Model, openModel } from "./weights/model.ts";
 import { matrixBytes } from "./weights/shape.ts";
 import { promptMetadata, vocabularyOf } from "./weights/vocabulary.ts";
@@ -59,13 +61,15 @@ interface Parts {
 }
 
 export class Engine {
-  private readonly sequence: Sequence;
+  private readonly compute: Compute;
+  private readonly sequences: readonly Sequence[];
   /** Set where a cancel cannot reach the team through shared memory. */
   cancelled = false;
 
   private constructor(private readonly parts: Parts) {
     const { leader, layout, memory, residence } = parts;
-    this.sequence = new Sequence({ leader, layout, buffer: memory.buffer, fault: () => residence.fault() });
+    this.compute = { leader, layout, buffer: memory.buffer, fault: () => residence.fault() };
+    this.sequences = Array.from({ length: layout.sequences }, (_, i) => new Sequence(this.compute, i));
   }
 
   /** Opens, plans, and loads; throws every error that a bad file, option or machine can cause. */
@@ -162,6 +166,21 @@ export class Engine {
     return this.continue(ids, { ...options, stop: [...this.parts.format.stops, options.stop ?? []].flat() }, emit);
   }
 
+  /** Answers several prompts side by side. */
+  async generateAll(
+    prompts: readonly (string | readonly number[])[],
+    options: EngineGenerateOptions,
+  ): Promise<GenerateAllResult> {
+    if (!Array.isArray(prompts)) throw new PiPhiError("E_USAGE", `Give an array of prompts, not ${typeof prompts}.`);
+    const ids = prompts.map((prompt) => this.idsOf(prompt));
+    this.begin();
+    const { compute, sequences, pause } = this;
+    const { tokenizer, loadMs, layout } = this.parts;
+    const { contextLength, logitsRows: mostRows } = layout;
+    const shared = { compute, sequences, tokenizer, loadMs, pause, contextLength, mostRows, draftTokens: 0 };
+    return generateTogether(shared, ids, options);
+  }
+
   async score(input: string | readonly number[], top: number): Promise<Score> {
     const ids = this.idsOf(input);
     if (ids.length === 0) throw new PiPhiError("E_PROMPT_EMPTY", "There is nothing to score. Give a text or ids.");
@@ -169,12 +188,19 @@ export class Engine {
     if (ids.length > contextLength) throw promptTooLong("text", ids.length, contextLength);
     const positions: Score["positions"] = [];
     this.begin();
-    this.sequence.rewind([]);
-    const completed = await this.sequence.extend(ids, "all", this.pause, (rows) => {
+    const [sequence] = this.sequences;
+    sequence.rewind([]);
+    const completed = await sequence.extend(ids, "all", this.pause, (rows) => {
       for (const logits of rows) positions.push({ id: ids[positions.length], top: logSoftmaxTop(logits, top) });
     });
     if (!completed) throw new PiPhiError("E_CANCELLED", "Scoring was cancelled.");
     return { ids, positions };
+  }
+
+  /** Bytes a second at which the team can read the weights in memory. */
+  bandwidth(): number {
+    this.begin();
+    return this.parts.leader.probe();
   }
 
   tokenize(text: string): Tokenization {
@@ -206,7 +232,8 @@ export class Engine {
     emit: (delta: Delta) => void,
   ): Promise<GenerateResult> {
     this.begin();
-    const { sequence, pause } = this;
+    const { pause } = this;
+    const [sequence] = this.sequences;
     const { tokenizer, loadMs, leader, layout } = this.parts;
     const { contextLength, logitsRows: mostRows, mode } = layout;
     const draftTokens = mode === "streamed" ? STREAMED_DRAFTS : 0;

@@ -86,7 +86,7 @@ export async function generate(
 }
 
 /** The text as it grows: sampling, detokenizing, and what ends it. */
-class Answer {
+export class Answer {
   readonly tokens: number[] = [];
   text = "";
   ended: boolean;
@@ -219,7 +219,7 @@ function withOther(profile: Record<string, number>, totalMs: number): Record<str
   return { ...profile, other: Math.max(0, totalMs - known) };
 }
 
-class Clock {
+export class Clock {
   private readonly start = performance.now();
   private first = 0;
   private last = 0;

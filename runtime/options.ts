@@ -11,6 +11,8 @@ const CONTEXTS = [2048, 1024, 512];
 /** A prompt's tokens computed together: weights are read once for all, activations stay within the caches. */
 const BATCH_TOKENS = 64;
 const MOST_THREADS = 64;
+/** As many rows of logits as a pass has room for. */
+const MOST_PARALLEL = 16;
 
 const UNITS: Record<string, number> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 
@@ -40,21 +42,24 @@ export function planOptions(
   packed: boolean,
   options: LoadOptions,
 ): PlanOptions {
-  const { kv = "int8", kernel, threads: asked = device.threads } = options;
+  const { kv = "int8", kernel, threads: asked = device.threads, parallel = 1 } = options;
   oneOf("kv", kv, ["int8", "f16"]);
   if (kernel !== undefined) oneOf("kernel", kernel, ["simd", "relaxed"]);
   if (!Number.isInteger(asked) || asked < 1 || asked > MOST_THREADS) {
     throw new PiPhiError("E_USAGE", `threads must be a whole number from 1 to ${MOST_THREADS}, not ${asked}.`);
   }
+  if (!Number.isInteger(parallel) || parallel < 1 || parallel > MOST_PARALLEL) {
+    throw new PiPhiError("E_USAGE", `parallel must be a whole number from 1 to ${MOST_PARALLEL}, not ${parallel}.`);
+  }
   const threads = device.sharedMemory ? asked : 1;
   const { ramBytes, overheadBytes } = budgetOf(device, threads, options.ram);
-  const contextLength = options.contextLength ?? defaultContext(config, kv, ramBytes);
+  const contextLength = options.contextLength ?? defaultContext(config, kv, ramBytes, parallel);
   return {
     contextLength,
     kv,
     threads,
-    batchTokens: Math.min(BATCH_TOKENS, Math.max(1, contextLength)),
-    sequences: 1,
+    batchTokens: Math.max(parallel, Math.min(BATCH_TOKENS, Math.max(1, contextLength))),
+    sequences: parallel,
     ramBytes,
     overheadBytes,
     streamable: packed && device.openAhead !== undefined && device.sharedMemory,
@@ -70,10 +75,16 @@ function budgetOf(device: PlanningDevice, threads: number, ram?: number | string
 }
 
 /** The longest of the usual contexts whose cache takes at most a quarter of the memory. */
-function defaultContext(config: Phi2Config, kv: "int8" | "f16", ramBytes = Number.POSITIVE_INFINITY): number {
+function defaultContext(
+  config: Phi2Config,
+  kv: "int8" | "f16",
+  ramBytes: number | undefined,
+  parallel: number,
+): number {
   const { layers, heads, headDim } = config;
   const tokenBytes = layers * heads * (kv === "f16" ? 4 * headDim : 2 * headDim + 4);
-  const fitting = CONTEXTS.find((tokens) => tokens * tokenBytes <= ramBytes / 4) ?? CONTEXTS[CONTEXTS.length - 1];
+  const room = (ramBytes ?? Number.POSITIVE_INFINITY) / 4;
+  const fitting = CONTEXTS.find((tokens) => parallel * tokens * tokenBytes <= room) ?? CONTEXTS[CONTEXTS.length - 1];
   return Math.min(config.contextLength, fitting);
 }
 

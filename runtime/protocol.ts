@@ -1,6 +1,16 @@
 /** The messages between a caller's thread (client.ts) and the engine's (service.ts). */
 
-import type { ChatMessage, Delta, GenerateResult, MemoryUse, ModelInfo, Progress, Score, Tokenization } from "./api.ts";
+import type {
+  ChatMessage,
+  Delta,
+  GenerateAllResult,
+  GenerateResult,
+  MemoryUse,
+  ModelInfo,
+  Progress,
+  Score,
+  Tokenization,
+} from "./api.ts";
 import type { EngineLoadOptions } from "./engine.ts";
 import type { SerializedError } from "./errors.ts";
 import type { EngineGenerateOptions } from "./generate.ts";
@@ -9,9 +19,14 @@ import type { EngineGenerateOptions } from "./generate.ts";
 export interface Methods {
   generate: { ask: { prompt: string | readonly number[]; options: EngineGenerateOptions }; answer: GenerateResult };
   chat: { ask: { messages: readonly ChatMessage[]; options: EngineGenerateOptions }; answer: GenerateResult };
+  generateAll: {
+    ask: { prompts: readonly (string | readonly number[])[]; options: EngineGenerateOptions };
+    answer: GenerateAllResult;
+  };
   score: { ask: { input: string | readonly number[]; top: number }; answer: Score };
   tokenize: { ask: { text: string }; answer: Tokenization };
   detokenize: { ask: { ids: readonly number[] }; answer: string };
+  bandwidth: { ask: Record<string, never>; answer: number };
   memory: { ask: Record<string, never>; answer: MemoryUse };
 }
 export type Method = keyof Methods;

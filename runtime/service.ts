@@ -42,12 +42,16 @@ async function run(engine: Engine, request: Request, post: (message: FromEngine)
       return engine.generate(request.ask.prompt, request.ask.options, emit);
     case "chat":
       return engine.chat(request.ask.messages, request.ask.options, emit);
+    case "generateAll":
+      return engine.generateAll(request.ask.prompts, request.ask.options);
     case "score":
       return engine.score(request.ask.input, request.ask.top);
     case "tokenize":
       return engine.tokenize(request.ask.text);
     case "detokenize":
       return engine.detokenize(request.ask.ids);
+    case "bandwidth":
+      return engine.bandwidth();
     case "memory":
       return engine.memoryUse();
   }

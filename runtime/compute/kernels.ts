@@ -62,6 +62,7 @@ export interface Kernels {
   gelu(x: number, n: number): void;
   dequantize_row(type: number, src: number, k: number, dst: number): number;
   retile(type: number, kind: number, src: number, rows: number, k: number, dst: number, scratch: number): number;
+  probe_read(from: number, bytes: number): number;
   team_take(control: number, count: number): number;
   team_barrier(control: number, threads: number, spins: number): number;
   team_await(control: number, done: number, spins: number): number;

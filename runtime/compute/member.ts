@@ -34,6 +34,11 @@ const JOB_FAILED_PIECE = 3;
 const KIND_LOAD = 1;
 const KIND_FORWARD = 2;
 const KIND_LEAVE = 3;
+const KIND_PROBE = 4;
+
+/** The probe reads at least this much, in items of this size. */
+const PROBE_BYTES = 1 << 30;
+const PROBE_ITEM_BYTES = 1 << 20;
 
 export class Member {
   readonly kernels: Kernels;
@@ -76,6 +81,7 @@ export class Member {
       if (kind === KIND_LEAVE) return;
       this.attempt(() => {
         if (kind === KIND_LOAD) this.loadShare(() => {});
+        else if (kind === KIND_PROBE) this.readAll();
         else this.phi2.forward(this.job[JOB_TOKENS], this.job[JOB_LOGITS_FROM]);
       });
     }
@@ -111,6 +117,34 @@ export class Member {
     const end = this.attempt(() => this.phi2.forward(ids.length, logitsFrom));
     if (end !== "done") this.weights.restart();
     return end;
+  }
+
+  /** Leader: bytes a second at which the team can read the weights that stay in memory; the best of three rounds. */
+  probe(): number {
+    refuseLost(this.membership.memory.buffer, this.membership.layout.control);
+    let best = 0;
+    for (let round = 0; round < 3; round++) {
+      this.job[JOB_KIND] = KIND_PROBE;
+      this.team.start();
+      const start = performance.now();
+      let bytes = 0;
+      if (this.attempt(() => (bytes = this.readAll())) === "done") {
+        best = Math.max(best, (bytes * 1000) / (performance.now() - start));
+      }
+    }
+    return best;
+  }
+
+  /** Reads the weights' memory with the team, as often as it takes. */
+  private readAll(): number {
+    const { vectors, totalBytes } = this.membership.layout;
+    const items = Math.floor((totalBytes - vectors) / PROBE_ITEM_BYTES);
+    const rounds = items === 0 ? 0 : Math.ceil(PROBE_BYTES / (items * PROBE_ITEM_BYTES));
+    const run = (item: number) => {
+      this.kernels.probe_read(vectors + (item % items) * PROBE_ITEM_BYTES, PROBE_ITEM_BYTES);
+    };
+    this.team.run({ name: "probe", items: items * rounds, run });
+    return items * rounds * PROBE_ITEM_BYTES;
   }
 
   /** Leader: starts its profile anew, or ends it; returns milliseconds by operation so far. */

@@ -54,9 +54,9 @@ export function leastLayout(subject: Subject, options: PlanOptions): Layout {
 function planStreamed(subject: Subject, options: PlanOptions, limit: number): Layout {
   const choose = (units: Parameters<typeof choosePinned>[0], taken: number) =>
     choosePinned(units, subject.config.layers, limit - taken);
-  const candidates = STREAMED_BATCHES.map((tokens) => Math.min(tokens, options.contextLength)).map((batchTokens) =>
-    layOutStreamed(subject, { ...options, batchTokens }, RING_SLOTS, choose),
-  );
+  const candidates = STREAMED_BATCHES.map((tokens) =>
+    Math.max(options.sequences, Math.min(tokens, options.contextLength)),
+  ).map((batchTokens) => layOutStreamed(subject, { ...options, batchTokens }, RING_SLOTS, choose));
   const fits = (layout: Layout) => layout.bytes.scratch <= limit * STREAMED_BATCH_SHARE && layout.totalBytes <= limit;
   return candidates.find(fits) ?? candidates[candidates.length - 1];
 }

@@ -85,6 +85,7 @@ test("bench measures each round on a prompt of its own, after a warm-up", async 
     engine: expect.stringMatching(/^node v\d+\.\S+ \(v8 \S+\)$/),
     repeat: 3,
     prefill: { tokens: 6, tokensPerSecond: { min: 100, median: 200, max: 300 } },
+    bandwidth: { gigabytesPerSecond: 40, share: 0.25 },
     decode: {
       tokens: 4,
       tokensPerSecond: { min: 10, median: 20, max: 30 },

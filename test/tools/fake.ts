@@ -182,6 +182,11 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
     },
     tokenize: async (text) => ({ ids: [...text].map((_, i) => i), pieces: [...text] }),
     detokenize: async (ids) => ids.map((id) => (id === 5 ? "\n" : ` t${id}`)).join(""),
+    bandwidth: async () => 40e9,
+    async generateAll(prompts, options = {}) {
+      calls.push({ method: "generateAll", input: prompts, options: { ...options } });
+      return { results: [], decodeMs: 100, decodedTokens: 16 };
+    },
     memory: async () => MEMORY,
     async close() {
       calls.push({ method: "close", input: undefined, options: {} });

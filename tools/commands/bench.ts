@@ -46,6 +46,23 @@ async function measure(
   return result;
 }
 
+/** Tokens a second of all answers together. */
+async function measureTogether(
+  phi: Phi,
+  sequences: number,
+  { promptTokens, maxTokens, repeats }: { promptTokens: number; maxTokens: number; repeats: number },
+): Promise<Spread> {
+  const rates: number[] = [];
+  for (let round = 0; round < repeats; round++) {
+    const prompts = Array.from({ length: sequences }, (_, i) => {
+      return promptIds(promptTokens, round * sequences + i, phi.info.config.vocabSize);
+    });
+    const { decodeMs, decodedTokens } = await phi.generateAll(prompts, { maxTokens, ignoreEos: true });
+    rates.push((decodedTokens * 1000) / decodeMs);
+  }
+  return spread(rates);
+}
+
 interface Spread {
   min: number;
   median: number;
@@ -61,7 +78,7 @@ function spread(values: number[]): Spread {
 
 async function benchmark(
   phi: Phi,
-  asked: { promptTokens?: number; maxTokens?: number; repeats: number; profile: boolean },
+  asked: { promptTokens?: number; maxTokens?: number; repeats: number; profile: boolean; parallel: number },
   context: Context,
 ) {
   const { info } = phi;
@@ -82,6 +99,11 @@ async function benchmark(
   const prefill = spread(results.map(({ timings }) => timings.prefillTokensPerSecond));
   const decode = spread(results.map(({ timings }) => timings.decodeTokensPerSecond));
   const gigabytesPerSecond = (decode.median * info.bytesPerToken) / 1e9;
+  const readable = (await phi.bandwidth()) / 1e9;
+  const bandwidth = { gigabytesPerSecond: readable, share: gigabytesPerSecond / readable };
+  const { parallel } = asked;
+  const together =
+    parallel > 1 ? await measureTogether(phi, parallel, { promptTokens, maxTokens, ...asked }) : undefined;
   return {
     model: info.name,
     kernel: info.kernel,
@@ -90,9 +112,15 @@ async function benchmark(
     repeat: asked.repeats,
     prefill: { tokens: promptTokens, tokensPerSecond: prefill },
     decode: { tokens: maxTokens, tokensPerSecond: decode, bytesPerToken: info.bytesPerToken, gigabytesPerSecond },
+    bandwidth,
+    ...(together && { parallel: { sequences: parallel, tokensPerSecond: together } }),
     memory: await phi.memory(),
     ...(asked.profile && { profile: results[results.length - 1].profile }),
   };
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`;
 }
 
 /** "matmul  92.1 %", largest first. */
@@ -112,12 +140,18 @@ function format({ prefill, decode, ...report }: Awaited<ReturnType<typeof benchm
     ["engine", report.engine],
     ["memory", describeMemory(report.memory)],
     ["reads", `${formatBytes(decode.bytesPerToken)} a token, ${formatRate(decode.gigabytesPerSecond)} GB/s`],
+    [
+      "bandwidth",
+      `${formatRate(report.bandwidth.gigabytesPerSecond)} GB/s, of which decode takes ${percent(report.bandwidth.share)}`,
+    ],
   ];
   const speeds = [
     ["tok/s", "tokens", "min", "median", "max"],
     speedRow("prefill", prefill.tokens, prefill.tokensPerSecond),
     speedRow("decode", decode.tokens, decode.tokensPerSecond),
   ];
+  const { parallel } = report;
+  if (parallel) speeds.push(speedRow(`decode x ${parallel.sequences}`, decode.tokens, parallel.tokensPerSecond));
   const tables = [columns(facts), columns(speeds, "lrrrr")];
   for (const phase of ["prefill", "decode"] as const) {
     if (report.profile) tables.push(columns([[`${phase} time`, ""], ...profileRows(report.profile[phase])], "lr"));
@@ -133,6 +167,7 @@ export const bench = defineCommand({
     "prompt-tokens": integer("N", [1, 1_000_000], `tokens of the prompt; default: ${DEFAULTS.promptTokens}`, "p"),
     // The first token comes with the prefill: one alone would leave nothing to time.
     "max-tokens": integer("N", [2, 1_000_000], `tokens to generate; default: ${DEFAULTS.maxTokens}`, "n"),
+    parallel: integer("B", [1, 16], "also decode B answers side by side, one pass over the weights for all"),
     repeat: integer("N", [1, 1000], `measured rounds; default: ${DEFAULTS.repeats}`),
     profile: toggle("also show where the time of the last round went, on the leading thread"),
     ...LOAD_FLAGS,
@@ -150,8 +185,10 @@ export const bench = defineCommand({
       maxTokens: values["max-tokens"],
       repeats: values.repeat ?? DEFAULTS.repeats,
       profile: values.profile ?? false,
+      parallel: values.parallel ?? 1,
     };
-    await withModel(context, onlyModel(values.model, words), toLoadOptions(values), async (phi) => {
+    const options = { ...toLoadOptions(values), parallel: values.parallel };
+    await withModel(context, onlyModel(values.model, words), options, async (phi) => {
       const report = await benchmark(phi, asked, context);
       if (values.json) writeJson(context.stdout, report);
       else context.stdout.write(format(report));
