@@ -69,7 +69,8 @@ export type ThreadRole = keyof typeof YOUNG_GENERATION_MB;
 /** Starts a worker of this package: an engine, or a member of an engine's team. */
 export function startThread(role: ThreadRole): Thread {
   const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB[role] };
-  const worker = new Worker(distPath("devices/node/worker.js"), { workerData: { role }, resourceLimits });
+  // The caller's own arguments, such as --input-type, are not for this file.
+  const worker = new Worker(distPath("devices/node/worker.js"), { workerData: { role }, resourceLimits, execArgv: [] });
   let ended = false;
   worker.once("error", () => (ended = true));
   return {

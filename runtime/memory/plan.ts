@@ -52,8 +52,9 @@ export function leastLayout(subject: Subject, options: PlanOptions): Layout {
 
 /** The streamed layout that keeps as much as `limit` bytes allow; larger than them where even the least is. */
 function planStreamed(subject: Subject, options: PlanOptions, limit: number): Layout {
+  const usable = Math.floor(limit / WASM_PAGE_BYTES) * WASM_PAGE_BYTES; // memory comes in whole pages
   const choose = (units: Parameters<typeof choosePinned>[0], taken: number) =>
-    choosePinned(units, subject.config.layers, limit - taken);
+    choosePinned(units, subject.config.layers, usable - taken);
   const candidates = STREAMED_BATCHES.map((tokens) =>
     Math.max(options.sequences, Math.min(tokens, options.contextLength)),
   ).map((batchTokens) => layOutStreamed(subject, { ...options, batchTokens }, RING_SLOTS, choose));

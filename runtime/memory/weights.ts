@@ -61,7 +61,7 @@ export class Weights {
 
   /** Leader: reads a batch's rows of the embedding where they do not stay in memory; throws E_FILE_READ. */
   fetchEmbedding(ids: readonly number[]): void {
-    if (!this.file) return;
+    if (!this.file || this.layout.mode !== "streamed") return;
     const { embedding, shape } = this.layout;
     const { offset, rowBytes } = shape.embedding;
     const { source, dataOffset } = this.file;

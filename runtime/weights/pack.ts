@@ -21,7 +21,7 @@ import type { ByteSource } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
 import { readConfig } from "./config.ts";
 import { crc32 } from "./crc32.ts";
-import { damaged, quote } from "./faults.ts";
+import { damaged, quote, truncated } from "./faults.ts";
 import { type GgufTensor, PACK_VERSION_KEY } from "./gguf.ts";
 import type { Metadata } from "./metadata.ts";
 import { groupBytes, type Linear, type Span, shapeOf, type WeightKinds, type WeightShape } from "./shape.ts";
@@ -128,6 +128,7 @@ export function readPack(gguf: Gguf): Pack {
   const dataOffset = embedding.offset - shape.embedding.offset;
   if (dataOffset <= 0 || dataOffset > MAX_HEADER_BYTES) throw damaged(source.name, "its embedding is misplaced");
   checkHeader(metadata, source, dataOffset);
+  if (source.size < dataOffset + shape.bytes) throw truncated(source.name, source.size, dataOffset + shape.bytes);
   for (const { name, span } of expected) {
     const tensor = found.get(name);
     if (tensor?.offset === dataOffset + span.offset && tensor.bytes === span.bytes) continue;

@@ -1,7 +1,7 @@
 /** Several answers side by side: the texts that the prompts get one by one. */
 
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { load, type Phi } from "../../devices/node/index.ts";
+import { type GenerateResult, load, type Phi } from "../../devices/node/index.ts";
 
 const PROMPTS = [
   "turn on the kitchen lights",
@@ -45,6 +45,7 @@ test("a cancel ends all answers", async () => {
   setTimeout(() => abort.abort(), 5);
   const endless = { maxTokens: 100, ignoreEos: true, signal: abort.signal };
   const outcome = await phi.generateAll(Array(40).fill("turn on the lights"), endless).catch((error) => error.code);
-  const reasons = typeof outcome === "string" ? [outcome] : outcome.results.map(({ stopReason }) => stopReason);
+  const reasons =
+    typeof outcome === "string" ? [outcome] : outcome.results.map((result: GenerateResult) => result.stopReason);
   expect(reasons).toContain(typeof outcome === "string" ? "E_CANCELLED" : "cancelled");
 });
