@@ -59,7 +59,7 @@ function mapWeights(
 }
 
 /** What an engine and each of its threads take beside the model's memory: stacks, heaps, compiled kernels, vocabulary. */
-const ENGINE_BYTES = 64 << 20;
+const ENGINE_BYTES = 32 << 20;
 const THREAD_BYTES = 8 << 20;
 
 /** V8 would let short-lived objects pile up to 48 MB in each thread before it looks for garbage. */

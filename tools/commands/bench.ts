@@ -35,7 +35,7 @@ async function measure(
   options: { maxTokens: number; signal: AbortSignal; profile: boolean },
 ): Promise<GenerateResult> {
   const { maxTokens } = options;
-  const result = await phi.generate(prompt, { ...options, ignoreEos: true });
+  const result = await phi.generate(prompt, { ...options, ignoreEos: true, drafts: 0 });
   if (result.stopReason === "cancelled")
     throw new PiPhiError("E_CANCELLED", "The measurement was cancelled; start again.");
   if (result.cachedTokens > 0 || result.generatedTokens !== maxTokens) {
@@ -57,7 +57,7 @@ async function measureTogether(
     const prompts = Array.from({ length: sequences }, (_, i) => {
       return promptIds(promptTokens, round * sequences + i, phi.info.config.vocabSize);
     });
-    const { decodeMs, decodedTokens } = await phi.generateAll(prompts, { maxTokens, ignoreEos: true });
+    const { decodeMs, decodedTokens } = await phi.generateAll(prompts, { maxTokens, ignoreEos: true, drafts: 0 });
     rates.push((decodedTokens * 1000) / decodeMs);
   }
   return spread(rates);
@@ -119,6 +119,15 @@ async function benchmark(
   };
 }
 
+/** What decode takes of what it waits for: the memory, or the storage of streamed weights. */
+function bandwidthRow({ bandwidth, memory }: Pick<Report, "bandwidth" | "memory">, tokensPerSecond: number): string[] {
+  if (memory.streamedBytesPerToken > 0) {
+    return ["storage", `${formatRate((memory.streamedBytesPerToken * tokensPerSecond) / 1e9)} GB/s`];
+  }
+  const { gigabytesPerSecond, share } = bandwidth;
+  return ["bandwidth", `${formatRate(gigabytesPerSecond)} GB/s, of which decode takes ${percent(share)}`];
+}
+
 function percent(share: number): string {
   return `${(100 * share).toFixed(0)} %`;
 }
@@ -130,7 +139,9 @@ function profileRows(profile: Record<string, number>): string[][] {
   return sorted.map(([name, ms]) => [name, `${((100 * ms) / total).toFixed(1)} %`]);
 }
 
-function format({ prefill, decode, ...report }: Awaited<ReturnType<typeof benchmark>>): string {
+type Report = Awaited<ReturnType<typeof benchmark>>;
+
+function format({ prefill, decode, ...report }: Report): string {
   const speedRow = (name: string, tokens: number, { min, median, max }: Spread) => {
     return [name, `${tokens}`, ...[min, median, max].map(formatRate)];
   };
@@ -140,10 +151,7 @@ function format({ prefill, decode, ...report }: Awaited<ReturnType<typeof benchm
     ["engine", report.engine],
     ["memory", describeMemory(report.memory)],
     ["reads", `${formatBytes(decode.bytesPerToken)} a token, ${formatRate(decode.gigabytesPerSecond)} GB/s`],
-    [
-      "bandwidth",
-      `${formatRate(report.bandwidth.gigabytesPerSecond)} GB/s, of which decode takes ${percent(report.bandwidth.share)}`,
-    ],
+    bandwidthRow(report, decode.tokensPerSecond.median),
   ];
   const speeds = [
     ["tok/s", "tokens", "min", "median", "max"],
