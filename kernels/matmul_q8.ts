@@ -8,7 +8,7 @@
  * 7-bit operand of the relaxed dot, and it is as fast as memory. As with q4, all forms give the same bits.
  */
 
-import { HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask, storeRows, storeRows4 } from "./lanes";
+import { HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask, storeRows, storeRows4, touchRows } from "./lanes";
 
 // @ts-ignore: decorator
 @inline const TILE: usize = 544;
@@ -44,6 +44,46 @@ import { HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask, storeRows, storeRow
     w += TILE - SCALES;
   }
   storeRows(out, bias, t0, t1, t2, t3, accumulate);
+}
+
+/** One token, two row groups that follow each other, to keep more reads of memory under way; see rows_q4.ts. */
+// @ts-ignore: decorator
+@inline function rowGroups2(w: usize, a: usize, k: usize, out: usize, bias: usize, accumulate: bool): void {
+  const scales = a + (k << 1);
+  const halfMask = loadHalfMask();
+  let v = w + (k >> 5) * TILE;
+  let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
+  let u0 = f32x4.splat(0), u1 = f32x4.splat(0), u2 = f32x4.splat(0), u3 = f32x4.splat(0);
+  for (let b: usize = 0; b < k >> 3; b += 4) {
+    let r0 = i32x4.splat(0), r1 = i32x4.splat(0), r2 = i32x4.splat(0), r3 = i32x4.splat(0);
+    let s0 = i32x4.splat(0), s1 = i32x4.splat(0), s2 = i32x4.splat(0), s3 = i32x4.splat(0);
+    for (let end = a + 64; a < end; a += 4) {
+      const x = v128.load32_splat(a);
+      r0 = i32x4.add(r0, i32x4.dot_i16x8_s(v128.load8x8_s(w), x));
+      r1 = i32x4.add(r1, i32x4.dot_i16x8_s(v128.load8x8_s(w, 8), x));
+      r2 = i32x4.add(r2, i32x4.dot_i16x8_s(v128.load8x8_s(w, 16), x));
+      r3 = i32x4.add(r3, i32x4.dot_i16x8_s(v128.load8x8_s(w, 24), x));
+      s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.load8x8_s(v), x));
+      s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.load8x8_s(v, 8), x));
+      s2 = i32x4.add(s2, i32x4.dot_i16x8_s(v128.load8x8_s(v, 16), x));
+      s3 = i32x4.add(s3, i32x4.dot_i16x8_s(v128.load8x8_s(v, 24), x));
+      w += 32;
+      v += 32;
+    }
+    const scale = f32x4.splat(load<f32>(scales + b) * HALF_TO_FLOAT);
+    t0 = addBlock(t0, r0, halfBits(w, halfMask), scale);
+    t1 = addBlock(t1, r1, halfBits(w + 8, halfMask), scale);
+    t2 = addBlock(t2, r2, halfBits(w + 16, halfMask), scale);
+    t3 = addBlock(t3, r3, halfBits(w + 24, halfMask), scale);
+    u0 = addBlock(u0, s0, halfBits(v, halfMask), scale);
+    u1 = addBlock(u1, s1, halfBits(v + 8, halfMask), scale);
+    u2 = addBlock(u2, s2, halfBits(v + 16, halfMask), scale);
+    u3 = addBlock(u3, s3, halfBits(v + 24, halfMask), scale);
+    w += TILE - SCALES;
+    v += TILE - SCALES;
+  }
+  storeRows(out, bias, t0, t1, t2, t3, accumulate);
+  storeRows(out + 64, bias + 64, u0, u1, u2, u3, accumulate);
 }
 
 /** Four tokens, one row group. The f32 sums of 4 tokens x 4 vectors live in `scratch` (256 bytes); see matmul_q4.ts. */
@@ -114,7 +154,12 @@ import { HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask, storeRows, storeRow
 export function matmul_q8(w: usize, a: usize, tokens: usize, k: usize, from: usize, to: usize, out: usize, outStride: usize, bias: usize, accumulate: bool, scratch: usize): void {
   const groupBytes = (k >> 5) * TILE;
   const aStride = (k << 1) + (k >> 3);
-  for (let r = from; r < to; r++) {
+  touchRows(out + (from << 6), bias + (from << 6), to - from, scratch);
+  let r = from;
+  if (tokens == 1) {
+    for (; r + 2 <= to; r += 2) rowGroups2(w + r * groupBytes, a, k, out + (r << 6), bias + (r << 6), accumulate);
+  }
+  for (; r < to; r++) {
     const tiles = w + r * groupBytes, c = bias + (r << 6);
     let o = out + (r << 6), x = a, left = tokens;
     for (; left >= 4; left -= 4) {

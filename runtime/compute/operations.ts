@@ -4,7 +4,7 @@
  */
 
 import type { Activations, Layout } from "../memory/layout.ts";
-import { groupsOf, type Linear, type Norm } from "../weights/shape.ts";
+import { groupsOf, type Linear, type Norm, roundUp } from "../weights/shape.ts";
 import { TILE_ROWS, type TileKind } from "../weights/tiles.ts";
 import { type Attention, type DotForm, type Kernels, type Matmul, matmulOf } from "./kernels.ts";
 import type { Operation } from "./team.ts";
@@ -166,16 +166,15 @@ export class Operations {
       if (low >= high) continue;
       const a = kind === "q8" ? input.q8 : kind === "f32" ? input.plain : input.q4;
       const at = firstRow * 4;
-      const multiply = this.matmuls[kind];
-      multiply(
-        ...([base + offset, a, tokens, linear.k, low, high] as const),
-        ...([out + at, outStride, biases + at, accumulate, this.scratch] as const),
-      );
+      const w = base + offset;
+      // biome-ignore format: eleven arguments; a spread would make arrays at each call
+      this.matmuls[kind](w, a, tokens, linear.k, low, high, out + at, outStride, biases + at, accumulate, this.scratch);
     }
   }
 
   private chunkOf(groups: number): number {
     const chunk = Math.ceil(groups / (this.layout.threads * ITEMS_PER_THREAD));
-    return Math.min(chunk, MOST_GROUPS);
+    // The kernels multiply one token with two groups at a time.
+    return Math.min(roundUp(chunk, 2), MOST_GROUPS);
   }
 }
