@@ -166,14 +166,14 @@ export function product(subject: Subject, kase: MatmulCase, next: () => number, 
 const PLAIN = { integers: "random", scales: "usual", activations: "random" } as const;
 export const KINDS: readonly TileKind[] = ["q4", "q4m", "q8", "f32"];
 
-/** Every number of tokens (1..9) with every width that divides differently, then Phi-2's own widths. */
+/** Every number of tokens (1..9) with every width that divides differently and 1 to 3 row groups, then Phi-2's own widths. */
 export function matmulShapes(kind: TileKind): MatmulCase[] {
   const shapes: MatmulCase[] = [];
   for (const k of [32, 64, 256, 320]) {
     for (let tokens = 1; tokens <= 9; tokens++) {
       const from = (tokens + k / 32) % 3;
       const n = shapes.length;
-      shapes.push({ kind, k, tokens, from, to: from + 1 + (n % 2), accumulate: n % 3 === 0, ...PLAIN, last: n });
+      shapes.push({ kind, k, tokens, from, to: from + 1 + (n % 3), accumulate: n % 2 === 0, ...PLAIN, last: n });
     }
   }
   for (const [k, tokens] of [
@@ -183,12 +183,15 @@ export function matmulShapes(kind: TileKind): MatmulCase[] {
     [10240, 1],
     [10240, 4],
   ]) {
-    shapes.push({ kind, k, tokens, from: 0, to: 1, accumulate: tokens === 5, ...PLAIN, last: tokens });
+    shapes.push({ kind, k, tokens, from: 0, to: 2, accumulate: tokens === 5, ...PLAIN, last: tokens });
   }
   return shapes;
 }
 
-/** Every pair of fills meets: integers with activations, scales taking turns; one pass of four tokens and one alone. */
+/**
+ * Every pair of fills meets: integers with activations, scales taking turns; in turns five tokens (a pass of four,
+ * and one alone) with one row group, and one token with two.
+ */
 export function matmulFills(kind: TileKind): MatmulCase[] {
   const integers = Object.keys(INTEGERS) as IntegerFill[];
   const scales = Object.keys(HALVES) as HalfFill[];
@@ -196,7 +199,8 @@ export function matmulFills(kind: TileKind): MatmulCase[] {
   for (const integer of integers) {
     for (const activations of FLOAT_FILL_NAMES) {
       const n = cases.length;
-      const shape = { kind, k: 64, tokens: 5, from: 0, to: 1, accumulate: n % 2 === 1, last: n };
+      const size = n % 2 === 0 ? { tokens: 5, to: 1 } : { tokens: 1, to: 2 };
+      const shape = { kind, k: 64, from: 0, ...size, accumulate: n % 4 >= 2, last: n };
       cases.push({ ...shape, integers: integer, scales: scales[n % scales.length], activations });
     }
   }
