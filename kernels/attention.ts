@@ -6,13 +6,16 @@
  * that reading it token by token leaves.
  */
 
-import { exp4, HALF_TO_FLOAT, halfBits, loadHalf4, loadHalfMask, maxLanes, roundToInt, sumLanes } from "./lanes";
+import { exp4, HALF_TO_FLOAT, halfBits, loadHalf4, loadHalfMask, maxLanes, roundToInt, sumLanes, touch } from "./lanes";
 import { attention_cache_bytes, keyAt, storeKeyValue, valueAt } from "./cache";
 import { hadamard16 } from "./hadamard";
 import { rotate } from "./rope";
 
 // @ts-ignore: decorator
 @inline const TILE: usize = 32;
+/** Positions that are read ahead together: keys and values of 256 take 40 KiB as int8. */
+// @ts-ignore: decorator
+@inline const AHEAD: usize = 256;
 // @ts-ignore: decorator
 @inline const LOWEST: f32 = -3.0e38;
 
@@ -20,7 +23,7 @@ import { rotate } from "./rope";
 // @ts-ignore: decorator
 @inline const SCORES: usize = 0; // f32[32], then probabilities
 // @ts-ignore: decorator
-@inline const PAIRS: usize = 128; // i16[32] probabilities, quantized
+@inline const PAIRS: usize = 128; // i16[32] probabilities, quantized; before the first tile, what `touch` read
 // @ts-ignore: decorator
 @inline const STATES: usize = 192; // for each token: maximum, sum, query scale, unused; query (f32 or i16); output f32
 
@@ -148,27 +151,50 @@ export function attention_scratch_bytes(tokens: usize, headDim: usize): usize {
   }
   const scale = f32x4.splat(largest / 32767.0);
   const values = cache + context * headDim + first * headDim;
-  for (let i: usize = 0; i < headDim; i += 16) {
+  let i: usize = 0;
+  for (; i + 32 <= headDim; i += 32) {
     let v = values + (i << 1);
     let s0 = i32x4.splat(0), s1 = i32x4.splat(0), s2 = i32x4.splat(0), s3 = i32x4.splat(0);
+    let s4 = i32x4.splat(0), s5 = i32x4.splat(0), s6 = i32x4.splat(0), s7 = i32x4.splat(0);
     for (let p = pairs; p < pairs + 64; p += 4) {
       const x = v128.load32_splat(p);
       s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.load8x8_s(v), x));
       s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.load8x8_s(v, 8), x));
       s2 = i32x4.add(s2, i32x4.dot_i16x8_s(v128.load8x8_s(v, 16), x));
       s3 = i32x4.add(s3, i32x4.dot_i16x8_s(v128.load8x8_s(v, 24), x));
+      s4 = i32x4.add(s4, i32x4.dot_i16x8_s(v128.load8x8_s(v, 32), x));
+      s5 = i32x4.add(s5, i32x4.dot_i16x8_s(v128.load8x8_s(v, 40), x));
+      s6 = i32x4.add(s6, i32x4.dot_i16x8_s(v128.load8x8_s(v, 48), x));
+      s7 = i32x4.add(s7, i32x4.dot_i16x8_s(v128.load8x8_s(v, 56), x));
       v += headDim << 1;
     }
-    const o = out + (i << 2);
-    const o0 = f32x4.add(v128.load(o), f32x4.mul(f32x4.convert_i32x4_s(s0), scale));
-    const o1 = f32x4.add(v128.load(o, 16), f32x4.mul(f32x4.convert_i32x4_s(s1), scale));
-    const o2 = f32x4.add(v128.load(o, 32), f32x4.mul(f32x4.convert_i32x4_s(s2), scale));
-    const o3 = f32x4.add(v128.load(o, 48), f32x4.mul(f32x4.convert_i32x4_s(s3), scale));
-    v128.store(o, o0);
-    v128.store(o, o1, 16);
-    v128.store(o, o2, 32);
-    v128.store(o, o3, 48);
+    addScaled(out + (i << 2), s0, s1, scale);
+    addScaled(out + (i << 2) + 32, s2, s3, scale);
+    addScaled(out + (i << 2) + 64, s4, s5, scale);
+    addScaled(out + (i << 2) + 96, s6, s7, scale);
   }
+  if (i == headDim) return;
+  let v = values + (i << 1);
+  let s0 = i32x4.splat(0), s1 = i32x4.splat(0), s2 = i32x4.splat(0), s3 = i32x4.splat(0);
+  for (let p = pairs; p < pairs + 64; p += 4) {
+    const x = v128.load32_splat(p);
+    s0 = i32x4.add(s0, i32x4.dot_i16x8_s(v128.load8x8_s(v), x));
+    s1 = i32x4.add(s1, i32x4.dot_i16x8_s(v128.load8x8_s(v, 8), x));
+    s2 = i32x4.add(s2, i32x4.dot_i16x8_s(v128.load8x8_s(v, 16), x));
+    s3 = i32x4.add(s3, i32x4.dot_i16x8_s(v128.load8x8_s(v, 24), x));
+    v += headDim << 1;
+  }
+  addScaled(out + (i << 2), s0, s1, scale);
+  addScaled(out + (i << 2) + 32, s2, s3, scale);
+}
+
+/** Adds eight scaled sums to what is at `dst`; see storeScores for why not one after the other. */
+// @ts-ignore: decorator
+@inline function addScaled(dst: usize, a: v128, b: v128, scale: v128): void {
+  const x = f32x4.add(v128.load(dst), f32x4.mul(f32x4.convert_i32x4_s(a), scale));
+  const y = f32x4.add(v128.load(dst, 16), f32x4.mul(f32x4.convert_i32x4_s(b), scale));
+  v128.store(dst, x);
+  v128.store(dst, y, 16);
 }
 
 /** Adds `count` values of the tile, weighted by their probabilities, to a token's output, f16 values. */
@@ -219,13 +245,26 @@ export function attention_scratch_bytes(tokens: usize, headDim: usize): usize {
   }
 }
 
+/** Reads the keys and values of `count` positions from `first` on (a multiple of 32) ahead; see `touch`. */
+// @ts-ignore: decorator
+@inline function touchCache(half: bool, cache: usize, context: usize, headDim: usize, first: usize, count: usize): i32 {
+  const rowBytes = half ? headDim << 1 : headDim;
+  const keys = cache + first * rowBytes;
+  return touch(keys, count * rowBytes) ^ touch(keys + context * rowBytes, count * rowBytes);
+}
+
 // @ts-ignore: decorator
 @inline function attend(half: bool, qkv: usize, qkvStride: usize, tokens: usize, positions: usize, caches: usize, layer: usize, head: usize, heads: usize, headDim: usize, rotary: usize, table: usize, context: usize, out: usize, outStride: usize, scratch: usize): void {
   const width = (heads * headDim) << 2;
   const offset = head * (headDim << 2);
   const cacheOffset = layer + head * attention_cache_bytes(half, context, headDim);
   const stride = stateBytes(headDim);
-  let last = 0;
+  let read = 0, last = 0;
+  // Tokens' rows lie tens of kilobytes apart, and another thread may have written them.
+  for (let t: usize = 0; t < tokens; t++) {
+    const row = qkv + t * qkvStride + offset;
+    for (let i: usize = 0; i < 3; i++) read ^= touch(row + i * width, headDim << 2);
+  }
   for (let t: usize = 0; t < tokens; t++) {
     const row = qkv + t * qkvStride + offset;
     const position = load<i32>(positions + (t << 2));
@@ -238,11 +277,16 @@ export function attention_scratch_bytes(tokens: usize, headDim: usize): usize {
   }
   const scores = scratch + SCORES;
   for (let first: usize = 0; first <= <usize>last; first += TILE) {
-    for (let t: usize = 0; t < tokens; t++) {
+    for (let t: usize = 0, before: usize = 0; t < tokens; t++) {
       const position = <usize>load<i32>(positions + (t << 2));
       if (position < first) continue;
       const state = scratch + STATES + t * stride;
       const cache = load<usize>(caches + (t << 2)) + cacheOffset;
+      if (first % AHEAD == 0 && cache != before) {
+        read ^= touchCache(half, cache, context, headDim, first, min(AHEAD, position + 1 - first));
+        store<i32>(scratch + PAIRS, read);
+        before = cache;
+      }
       const count = min(TILE, position + 1 - first);
       if (half) scoresHalf(state, cache, headDim, first, scores);
       else scoresInt8(state, cache, context, headDim, first, scores);

@@ -163,15 +163,15 @@ const EXP: usize = memory.data<f32>(
 }
 
 /**
- * Reads ahead what `storeRows` will need of `groups` row groups: a line of `bias` and one of `out` each. Between them lie
- * kilobytes of weights, so without this each group would wait for two misses of its own; here all of them wait together.
- * `scratch` 4 bytes, written so that no read can be left out.
+ * Reads a number of each 64-byte line of `bytes` bytes from `p` (4-byte aligned) on, so that what follows finds them in
+ * the cache. One by one, misses cost a memory's latency each; together they cost little more than one. WebAssembly has no
+ * prefetch: the caller must store the result, so that no read can be left out.
  */
 // @ts-ignore: decorator
-@inline export function touchRows(out: usize, bias: usize, groups: usize, scratch: usize): void {
+@inline export function touch(p: usize, bytes: usize): i32 {
   let all: i32 = 0;
-  for (let i: usize = 0; i < groups << 6; i += 64) all ^= load<i32>(bias + i) ^ load<i32>(out + i);
-  store<i32>(scratch, all);
+  for (const end = p + bytes; p < end; p += 64) all ^= load<i32>(p);
+  return all;
 }
 
 /** Stores the sums of 16 rows with their bias, added to what is there already if `accumulate`. */

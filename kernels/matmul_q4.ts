@@ -20,7 +20,7 @@
  * Simd build: i16x8 products; 16-bit lanes of a tile hold four nibbles (even low, even high, odd low, odd high).
  */
 
-import { RELAXED, halfToFloat, storeRows4, touchRows } from "./lanes";
+import { RELAXED, halfToFloat, storeRows4, touch } from "./lanes";
 import { load_q4, valueBytes4 } from "./quantize";
 import { MINS, Mins, NoMins, Pairs, rowGroup1, rowGroup2, rowGroup4, rowGroups2, SCALES, Sdot, tileBytes } from "./rows_q4";
 
@@ -29,7 +29,8 @@ import { MINS, Mins, NoMins, Pairs, rowGroup1, rowGroup2, rowGroup4, rowGroups2,
 @inline function matmul<M, A>(w: usize, a: usize, tokens: usize, k: usize, from: usize, to: usize, out: usize, outStride: usize, bias: usize, accumulate: bool, scratch: usize): void {
   const groupBytes = (k >> 5) * tileBytes<M>();
   const aStride = valueBytes4(k) + (k >> 2);
-  touchRows(out + (from << 6), bias + (from << 6), to - from, scratch);
+  // Between the lines of bias and output that two row groups need lie kilobytes of weights.
+  store<i32>(scratch, touch(bias + (from << 6), (to - from) << 6) ^ touch(out + (from << 6), (to - from) << 6));
   let r = from;
   if (RELAXED && tokens == 1) {
     for (; r + 2 <= to; r += 2) rowGroups2<M, A>(w + r * groupBytes, a, k, out + (r << 6), bias + (r << 6), accumulate);

@@ -8,7 +8,7 @@
  * 7-bit operand of the relaxed dot, and it is as fast as memory. As with q4, all forms give the same bits.
  */
 
-import { HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask, storeRows, storeRows4, touchRows } from "./lanes";
+import { HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask, storeRows, storeRows4, touch } from "./lanes";
 
 // @ts-ignore: decorator
 @inline const TILE: usize = 544;
@@ -154,7 +154,8 @@ import { HALF_TO_FLOAT, halfBits, halfToFloat, loadHalfMask, storeRows, storeRow
 export function matmul_q8(w: usize, a: usize, tokens: usize, k: usize, from: usize, to: usize, out: usize, outStride: usize, bias: usize, accumulate: bool, scratch: usize): void {
   const groupBytes = (k >> 5) * TILE;
   const aStride = (k << 1) + (k >> 3);
-  touchRows(out + (from << 6), bias + (from << 6), to - from, scratch);
+  // Between the lines of bias and output that two row groups need lie kilobytes of weights.
+  store<i32>(scratch, touch(bias + (from << 6), (to - from) << 6) ^ touch(out + (from << 6), (to - from) << 6));
   let r = from;
   if (tokens == 1) {
     for (; r + 2 <= to; r += 2) rowGroups2(w + r * groupBytes, a, k, out + (r << 6), bias + (r << 6), accumulate);
