@@ -6,16 +6,13 @@
  * that reading it token by token leaves.
  */
 
-import { exp4, HALF_TO_FLOAT, halfBits, loadHalf4, loadHalfMask, maxLanes, roundToInt, sumLanes, touch } from "./lanes";
+import { exp4, HALF_TO_FLOAT, halfBits, loadHalf4, loadHalfMask, maxLanes, roundToInt, sumLanes } from "./lanes";
 import { attention_cache_bytes, keyAt, storeKeyValue, valueAt } from "./cache";
 import { hadamard16 } from "./hadamard";
 import { rotate } from "./rope";
 
 // @ts-ignore: decorator
 @inline const TILE: usize = 32;
-/** Positions that are read ahead together: keys and values of 256 take 40 KiB as int8. */
-// @ts-ignore: decorator
-@inline const AHEAD: usize = 256;
 // @ts-ignore: decorator
 @inline const LOWEST: f32 = -3.0e38;
 
@@ -23,7 +20,7 @@ import { rotate } from "./rope";
 // @ts-ignore: decorator
 @inline const SCORES: usize = 0; // f32[32], then probabilities
 // @ts-ignore: decorator
-@inline const PAIRS: usize = 128; // i16[32] probabilities, quantized; before the first tile, what `touch` read
+@inline const PAIRS: usize = 128; // i16[32] probabilities, quantized
 // @ts-ignore: decorator
 @inline const STATES: usize = 192; // for each token: maximum, sum, query scale, unused; query (f32 or i16); output f32
 
@@ -245,26 +242,13 @@ export function attention_scratch_bytes(tokens: usize, headDim: usize): usize {
   }
 }
 
-/** Reads the keys and values of `count` positions from `first` on (a multiple of 32) ahead; see `touch`. */
-// @ts-ignore: decorator
-@inline function touchCache(half: bool, cache: usize, context: usize, headDim: usize, first: usize, count: usize): i32 {
-  const rowBytes = half ? headDim << 1 : headDim;
-  const keys = cache + first * rowBytes;
-  return touch(keys, count * rowBytes) ^ touch(keys + context * rowBytes, count * rowBytes);
-}
-
 // @ts-ignore: decorator
 @inline function attend(half: bool, qkv: usize, qkvStride: usize, tokens: usize, positions: usize, caches: usize, layer: usize, head: usize, heads: usize, headDim: usize, rotary: usize, table: usize, context: usize, out: usize, outStride: usize, scratch: usize): void {
   const width = (heads * headDim) << 2;
   const offset = head * (headDim << 2);
   const cacheOffset = layer + head * attention_cache_bytes(half, context, headDim);
   const stride = stateBytes(headDim);
-  let read = 0, last = 0;
-  // Tokens' rows lie tens of kilobytes apart, and another thread may have written them.
-  for (let t: usize = 0; t < tokens; t++) {
-    const row = qkv + t * qkvStride + offset;
-    for (let i: usize = 0; i < 3; i++) read ^= touch(row + i * width, headDim << 2);
-  }
+  let last = 0;
   for (let t: usize = 0; t < tokens; t++) {
     const row = qkv + t * qkvStride + offset;
     const position = load<i32>(positions + (t << 2));
@@ -282,11 +266,6 @@ export function attention_scratch_bytes(tokens: usize, headDim: usize): usize {
       if (position < first) continue;
       const state = scratch + STATES + t * stride;
       const cache = load<usize>(caches + (t << 2)) + cacheOffset;
-      if (first % AHEAD == 0 && cache != before) {
-        read ^= touchCache(half, cache, context, headDim, first, min(AHEAD, position + 1 - first));
-        store<i32>(scratch + PAIRS, read);
-        before = cache;
-      }
       const count = min(TILE, position + 1 - first);
       if (half) scoresHalf(state, cache, headDim, first, scores);
       else scoresInt8(state, cache, context, headDim, first, scores);
