@@ -48,8 +48,13 @@ export interface SamplingOptions {
 }
 
 export interface GenerateOptions extends SamplingOptions {
-  /** Default: until the context is full. */
+  /** Default: until the context is full; where it rolls, as many tokens as it holds. */
   maxTokens?: number;
+  /**
+   * What happens when the context is full: the answer ends with "length" (default), or the oldest tokens go, but for the
+   * first 32, and the text goes on ("roll": needs a context of at least 96 tokens; prompts may be longer than it).
+   */
+  overflow?: "roll" | "stop";
   /** Texts that end the answer and are not part of it. */
   stop?: string[];
   /**
@@ -109,6 +114,8 @@ export interface GenerateResult {
   /** Of the prompt's tokens, those whose keys and values were still in the cache. */
   cachedTokens: number;
   generatedTokens: number;
+  /** Of the prompt's and the answer's tokens, those that left the context to make room, where any did. */
+  rolledTokens?: number;
   stopReason: StopReason;
   timings: Timings;
   /** Passes over the weights, tokens guessed and guesses that were right, where tokens were guessed. */

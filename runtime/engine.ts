@@ -26,7 +26,6 @@ import { type Compute, Sequence } from "./memory/kvcache.ts";
 import type { Layout } from "./memory/layout.ts";
 import { plan } from "./memory/plan.ts";
 import { Residence } from "./memory/residence.ts";
-import { writeRopeTable } from "./memory/rope.ts";
 import { denseOf, planOptions } from "./options.ts";
 import { encodeParts, type PromptFormat, promptFormat } from "./text/prompt.ts";
 import { logSoftmaxTop } from "./text/sampler.ts";
@@ -92,7 +91,6 @@ export class Engine {
       );
       const choice = await chooseKernels(device, options.kernel);
       const memory = allocateMemory(layout.totalBytes, device.sharedMemory);
-      writeRopeTable(layout, memory.buffer);
       residence = new Residence(device, model, layout, memory, options.share ?? false);
       const { loadPlan } = residence;
       const member = (index: number): Membership => ({ memory, choice, layout, loadPlan, index });
@@ -238,7 +236,7 @@ export class Engine {
     const { contextLength, logitsRows: mostRows, mode } = layout;
     const draftTokens = mode === "streamed" ? STREAMED_DRAFTS : 0;
     const profile = (on: boolean) => leader.profile(on);
-    const means = { sequence, tokenizer, loadMs, emit, pause, profile };
+    const means = { sequence, exact: true, tokenizer, loadMs, emit, pause, profile };
     return generate({ ...means, contextLength, draftTokens, mostRows }, ids, options);
   }
 
