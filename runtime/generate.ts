@@ -231,7 +231,11 @@ function refuseShortContext(contextLength: number): void {
 }
 
 /** `what` does not fit into the context. */
-export function promptTooLong(what: "prompt" | "text", promptTokens: number, contextLength: number): PiPhiError {
+export function promptTooLong(
+  what: "prompt" | "prefix" | "text",
+  promptTokens: number,
+  contextLength: number,
+): PiPhiError {
   return new PiPhiError(
     "E_PROMPT_TOO_LONG",
     `The ${what} has ${promptTokens} tokens and the context holds ${contextLength}. Shorten it, or load the model with a longer context.`,

@@ -28,6 +28,10 @@ export const LOAD_FLAGS = {
 
 export const ANSWER_FLAGS = {
   "max-tokens": integer("N", [1, 1_000_000], "tokens of the answer at most; default: until the context is full", "n"),
+  "ctx-overflow": choice(
+    ["roll", "stop"],
+    "where the context is full: drop the oldest tokens and go on, or end the answer; default: stop, in chat: roll",
+  ),
   temp: number("T", [0, 5], "temperature; 0 takes the most likely token (default)"),
   "top-k": integer("K", [0, 1_000_000], "keep the K most likely tokens; 0 = all; default with --temp: 40"),
   "top-p": number("P", [0.001, 1], "keep the most likely tokens that sum to P; 1 = all; default with --temp: 0.95"),
@@ -46,6 +50,7 @@ export function toLoadOptions(values: Values<typeof LOAD_FLAGS>): NodeLoadOption
 export function toGenerateOptions(values: Values<typeof ANSWER_FLAGS>): GenerateOptions {
   return {
     maxTokens: values["max-tokens"],
+    overflow: values["ctx-overflow"],
     temperature: values.temp,
     topK: values["top-k"],
     topP: values["top-p"],

@@ -141,6 +141,40 @@ export class Sequence {
     return true;
   }
 
+  /** Bytes of what the cache holds: that of this sequence, or of another in such a cache. */
+  cacheBytes(used = this.window.used, dropped = this.dropped): number {
+    const { layers } = this.compute.layout.config;
+    return layers * this.places.layerBytes(used) + (dropped > 0 ? this.places.sinks.length : 0);
+  }
+
+  /** What the cache holds: each layer's places, then, if something was dropped, the first keys. A piece lives until the next. */
+  *pieces(): Generator<Uint8Array> {
+    const { used } = this.window;
+    const piece = new Uint8Array(this.places.layerBytes(used));
+    for (let layer = 0; layer < this.compute.layout.config.layers; layer++) {
+      this.places.copyOut(layer, used, piece);
+      yield piece;
+    }
+    if (this.dropped > 0) yield this.places.sinks.slice();
+  }
+
+  /** Becomes a sequence that was taken out by `pieces`: `read` fills one after the other. What it throws leaves no tokens. */
+  restore(tokens: readonly number[], dropped: number, read: (into: Uint8Array) => void): void {
+    this.window.truncate(0);
+    const used = tokens.length - dropped;
+    const piece = new Uint8Array(this.places.layerBytes(used));
+    for (let layer = 0; layer < this.compute.layout.config.layers; layer++) {
+      read(piece);
+      this.places.copyIn(layer, used, piece);
+    }
+    if (dropped > 0) {
+      const sinks = new Uint8Array(this.places.sinks.length);
+      read(sinks);
+      this.places.sinks.set(sinks);
+    }
+    this.window.restore(tokens, dropped);
+  }
+
   /**
    * Computes the next token of several sequences in one pass over the weights. Returns their logits, which live until
    * the next pass; undefined where the team was stopped.
