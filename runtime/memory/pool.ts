@@ -49,8 +49,11 @@ export class Pool {
     place.used = ++this.clock;
     if (place.tenant === tenant) return place.sequence;
     this.vacate(place);
-    place.tenant = tenant;
-    if (tenant) this.unpack(tenant, place.sequence);
+    if (tenant) {
+      place.sequence.truncate(0);
+      place.tenant = tenant;
+      this.unpack(tenant, place.sequence);
+    }
     return place.sequence;
   }
 

@@ -160,12 +160,15 @@ class Conversation {
   async load(path: string): Promise<void> {
     const { phi, context } = this;
     const session = await phi.restore(path, { signal: context.signal });
-    const messages = messagesOf(path, session.note);
-    await this.session.close();
-    this.session = session;
-    this.messages = messages;
+    const before = this.session;
+    try {
+      this.messages = messagesOf(path, session.note);
+      this.session = session;
+    } finally {
+      await (this.session === session ? before : session).close();
+    }
     this.unsaved = false;
-    const turns = messages.filter(({ role }) => role === "user").length;
+    const turns = this.messages.filter(({ role }) => role === "user").length;
     this.note(`Going on with ${printable(path)}, ${plural(turns, "turn")}.`);
   }
 
