@@ -18,7 +18,7 @@
 import type { ByteSink, ByteSource } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
 import { crc32 } from "../weights/crc32.ts";
-import { printable } from "../weights/faults.ts";
+import { damaged, printable, truncated } from "../weights/faults.ts";
 import type { Sequence } from "./kvcache.ts";
 import { TILE } from "./window.ts";
 
@@ -88,7 +88,7 @@ export function readSessionHeader(source: ByteSource): { header: SessionHeader; 
       file: name,
     });
   }
-  if (size < PREAMBLE_BYTES) throw truncated(name, size, PREAMBLE_BYTES);
+  if (size < PREAMBLE_BYTES) throw cut(name, size, PREAMBLE_BYTES);
   const words = new DataView(preamble.buffer);
   const [version, headerBytes, checksum] = [0, 1, 2].map((i) => words.getUint32(MAGIC.length + 4 * i, true));
   if (version !== VERSION) {
@@ -99,10 +99,10 @@ export function readSessionHeader(source: ByteSource): { header: SessionHeader; 
     );
   }
   const end = PREAMBLE_BYTES + headerBytes;
-  if (size < end) throw truncated(name, size, end);
+  if (size < end) throw cut(name, size, end);
   const bytes = new Uint8Array(headerBytes);
   source.read(PREAMBLE_BYTES, bytes);
-  if (crc32(bytes) !== checksum) throw damaged(name, "its header does not match its checksum");
+  if (crc32(bytes) !== checksum) throw corrupt(name, "its header does not match its checksum");
   return { header: parseHeader(name, new TextDecoder().decode(bytes)), end };
 }
 
@@ -111,15 +111,15 @@ function parseHeader(file: string, json: string): SessionHeader {
   try {
     header = JSON.parse(json) ?? {};
   } catch {
-    throw damaged(file, "its header cannot be read");
+    throw corrupt(file, "its header cannot be read");
   }
   const { model, modelHash, kv, tokens, dropped, prefix, note } = header;
   const counts = [tokens, dropped].every((count) => Number.isInteger(count) && (count as number) >= 0);
   const texts = [model, modelHash, prefix, note].every((text) => typeof text === "string");
-  if (!counts || !texts || (kv !== "int8" && kv !== "f16")) throw damaged(file, "its header lacks something");
+  if (!counts || !texts || (kv !== "int8" && kv !== "f16")) throw corrupt(file, "its header lacks something");
   const held = (tokens as number) - (dropped as number);
   if (held < 0 || ((dropped as number) > 0 && (held < TILE || (dropped as number) % TILE !== 0))) {
-    throw damaged(file, "its counts contradict each other");
+    throw corrupt(file, "its counts contradict each other");
   }
   return header as SessionHeader;
 }
@@ -162,8 +162,8 @@ export function readSession(
   const { name, size } = source;
   const { tokens: count, dropped } = header;
   const expected = end + contentBytes(sequence, count, dropped);
-  if (size < expected) throw truncated(name, size, expected);
-  if (size > expected) throw damaged(name, `it is longer than it says (${size} bytes instead of ${expected})`);
+  if (size < expected) throw cut(name, size, expected);
+  if (size > expected) throw corrupt(name, `it is longer than it says (${size} bytes instead of ${expected})`);
   let at = end;
   let sum = 0;
   const take = (into: Uint8Array) => {
@@ -180,15 +180,9 @@ export function readSession(
   const sound = stated[0] === sum && tokens.every((id) => id < vocabSize);
   if (sound) return;
   sequence.truncate(0);
-  throw damaged(name, "its content does not match its checksum");
+  throw corrupt(name, "its content does not match its checksum");
 }
 
-function damaged(file: string, what: string): PiPhiError {
-  const message = `${file} is damaged: ${what}. Take an older copy, or begin a new session.`;
-  return new PiPhiError("E_FILE_CORRUPT", message, { file });
-}
-
-function truncated(file: string, size: number, needed: number): PiPhiError {
-  const message = `${file} is incomplete: it has ${size} bytes of at least ${needed}. Take an older copy, or begin a new session.`;
-  return new PiPhiError("E_FILE_TRUNCATED", message, { file, size, needed });
-}
+const REMEDY = "Take an older copy, or begin a new session.";
+const corrupt = (file: string, what: string) => damaged(file, what, {}, REMEDY);
+const cut = (file: string, size: number, needed: number) => truncated(file, size, needed, REMEDY);
