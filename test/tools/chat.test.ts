@@ -112,6 +112,17 @@ test("--session goes on with one that is there, and leaves one alone that cannot
   rmSync(file);
 });
 
+test("--session refuses a folder that is not there, and saves what was said before an error", async () => {
+  const nowhere = await piphi(["chat", "--session", path.join(folder, "none", "x")], { stdin: "hi\n" });
+  expect(nowhere).toMatchObject({ code: 1, calls: [] });
+  const file = path.join(folder, "failing.piphi");
+  const failing = await piphi(["chat", "--session", file, "--ctx-overflow", "stop"], {
+    stdin: "hi\n/export /nowhere/at/all\n",
+  });
+  expect(failing).toMatchObject({ code: 1, stderr: expect.stringContaining("ENOENT") });
+  expect(failing.call("save")).toMatchObject({ input: file, options: { note: JSON.stringify({ messages }) } });
+});
+
 test("the context rolls, unless it is too short or is told to stop", async () => {
   const overflow = async (args: string[], contextLength?: number) =>
     (await piphi(["chat", ...args], { stdin: "hi\n", contextLength })).call("chat")?.options.overflow;

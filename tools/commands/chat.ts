@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import type { ChatMessage, GenerateOptions, GenerateResult, Phi, Session } from "../../devices/node/index.ts";
 import { LEAST_ROLLING_CONTEXT, PiPhiError } from "../../runtime/index.ts";
@@ -191,6 +192,14 @@ class Conversation {
 /** Commands about files, and what does them. */
 const FILE_COMMANDS = { "/save": "save", "/load": "load", "/export": "export" } as const;
 
+/** Before a conversation that would then be lost; throws E_FILE_WRITE. */
+function refuseMissingFolder(file: string): void {
+  const folder = dirname(resolve(file));
+  if (existsSync(folder)) return;
+  const message = `There is no folder ${folder} to save the session in. Make it first, or choose another place.`;
+  throw new PiPhiError("E_FILE_WRITE", message, { path: file, errno: "ENOENT" });
+}
+
 /** Ctrl-C in the line editor: ends the answer, or clears the line, or leaves. */
 function onCtrlC(lines: Interface, conversation: Conversation): void {
   if (conversation.interrupt()) return;
@@ -262,13 +271,17 @@ export const chat = defineCommand({
 
   async run(values, words, context) {
     const { system, session } = values;
+    if (session !== undefined) refuseMissingFolder(session);
     await withModel(context, onlyModel(values.model, words), toLoadOptions(values), async (phi) => {
       const overflow = phi.info.contextLength < LEAST_ROLLING_CONTEXT ? "stop" : "roll";
       const { overflow: asked = overflow, ...options } = toGenerateOptions(values);
       const conversation = await Conversation.begin(phi, context, { ...options, overflow: asked }, system);
       if (session !== undefined && existsSync(session)) await conversation.load(session);
-      await converse(conversation, context);
-      if (session !== undefined) await conversation.saveChanges(session);
+      try {
+        await converse(conversation, context);
+      } finally {
+        if (session !== undefined) await conversation.saveChanges(session);
+      }
     });
   },
 });
