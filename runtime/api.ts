@@ -219,7 +219,7 @@ export interface SaveOptions {
   signal?: AbortSignal;
 }
 
-/** Answers as `Phi` gives them, with keys and values that only they use: what a prompt shares with the text so far is kept. */
+/** Answers as `Phi` gives them, with keys and values of their own: what a prompt shares with the text so far is kept. */
 export interface Session extends AsyncDisposable {
   readonly prefix: string;
   /** The note that it was restored with, or "". */
@@ -228,7 +228,10 @@ export interface Session extends AsyncDisposable {
   chat(messages: readonly ChatMessage[], options?: GenerateOptions): Generation;
   /** All that was read and written, the prefix first, without a last token that was not computed any more. */
   tokens(): Promise<number[]>;
-  /** Saves it as a file that appears as a whole; its bytes. Rejects with E_DISK_FULL, E_FILE_WRITE or E_CANCELLED; E_USAGE in browsers. */
+  /**
+   * Saves it as a file that appears as a whole; resolves with its bytes. Rejects with E_DISK_FULL, E_FILE_WRITE or
+   * E_CANCELLED, and in browsers with E_USAGE.
+   */
   save(path: string, options?: SaveOptions): Promise<number>;
   /** What `save` writes, for places that are no files. */
   export(options?: SaveOptions): Promise<Uint8Array>;

@@ -78,7 +78,10 @@ export class Sessions {
     this.open.delete(session);
   }
 
-  /** Writes a session to a file; its size. Throws E_DISK_FULL, E_FILE_WRITE, E_CANCELLED; E_USAGE where there are no files. */
+  /**
+   * Writes a session to a file; its size. Throws E_DISK_FULL, E_FILE_WRITE and E_CANCELLED, and E_USAGE where there are no
+   * files.
+   */
   async save(session: number, path: string, note: string): Promise<number> {
     const { create } = this.means.device;
     if (!create) throw noFiles("export() gives a session's bytes");

@@ -111,11 +111,13 @@ export class Sequence {
     const { window, places } = this;
     if (window.room > 0) return;
     const { used } = window;
-    places.roll(used, window.roll(), window.dropped);
+    const count = window.roll();
+    places.roll(used, count, window.dropped);
   }
 
   /**
-   * Computes `ids` as the next tokens, in batches, dropping the oldest where there is no room; `logitsOf` is "last" (of the last token only) or "all".
+   * Computes `ids` as the next tokens, in batches, dropping the oldest where there is no room; `logitsOf` is "last" (of the
+   * last token only) or "all".
    * `onLogits` gets each batch's rows of the vocabulary's logits, which live only until it returns.
    * Returns false, with the finished batches cached, where the team was stopped or `pause` says so.
    */
@@ -147,7 +149,7 @@ export class Sequence {
     return layers * this.places.layerBytes(used) + (dropped > 0 ? this.places.sinks.length : 0);
   }
 
-  /** What the cache holds: each layer's places, then, if something was dropped, the first keys. A piece lives until the next. */
+  /** What the cache holds: each layer's places, then, if tokens were dropped, the first keys. A piece lives until the next. */
   *pieces(): Generator<Uint8Array> {
     const { used } = this.window;
     const piece = new Uint8Array(this.places.layerBytes(used));
@@ -158,7 +160,7 @@ export class Sequence {
     if (this.dropped > 0) yield this.places.sinks.slice();
   }
 
-  /** Becomes a sequence that was taken out by `pieces`: `read` fills one after the other. What it throws leaves no tokens. */
+  /** Becomes a sequence that `pieces` took out: `read` fills one after the other. What it throws leaves no tokens. */
   restore(tokens: readonly number[], dropped: number, read: (into: Uint8Array) => void): void {
     this.window.truncate(0);
     const used = tokens.length - dropped;

@@ -7,8 +7,8 @@
  *    16   u32       CRC-32 of the header
  *    20             header, JSON in UTF-8: SessionHeader
  *                   u32[tokens] token ids, also of tokens that were dropped
- *                   the cache: [layer][head] of the stretches that cache.ts draws (int8: keys, values, their scales; f16: keys,
- *                   values), each of the tokens that are held, rounded up to 32
+ *                   the cache: [layer][head] of the stretches that kernels/cache.ts draws (int8: keys, values, their
+ *                   scales; f16: keys, values), each of the tokens that are held, rounded up to 32
  *                   if tokens were dropped: [layer][head] the first 32 keys as they were before they were turned (roll.ts)
  *   end   u32       CRC-32 of all after the header
  *

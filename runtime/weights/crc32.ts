@@ -1,6 +1,6 @@
 /**
- * CRC-32 (ISO 3309, as in zip and PNG), synchronous: four bytes a step by four tables, six times as fast as one by one, since
- * a saved session has hundreds of megabytes.
+ * CRC-32 (ISO 3309, as in zip and PNG), synchronous. Four bytes a step by four tables, since a saved session may have
+ * hundreds of megabytes.
  */
 
 const ONE = Uint32Array.from({ length: 256 }, (_, byte) => {

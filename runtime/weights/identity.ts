@@ -1,6 +1,6 @@
 /**
- * What tells a model from all others: its configuration and the checksums of its tensors, as a pack has them. A model that is
- * loaded from its source has the same tensors in memory, and so the same identity.
+ * What tells a model from all others: its configuration and the checksums of its tensors, as a pack has them. A model
+ * that is loaded from its source has the same tensors in memory, and so the same identity.
  */
 
 import { PiPhiError } from "../errors.ts";
@@ -25,8 +25,8 @@ export class Identity {
   }
 
   /**
-   * As hex. Without a pack, the weights, which begin at `base`, are hashed at the first call, which takes about a second for a
-   * gigabyte; `checkpoint` may throw in between. Throws E_ENGINE where there is no WebCrypto.
+   * As hex. Without a pack, the weights, which begin at `base`, are hashed at the first call (seconds for a gigabyte);
+   * `checkpoint` may throw in between. Throws E_ENGINE where there is no WebCrypto.
    */
   async hash(buffer: ArrayBufferLike, base: number, checkpoint: () => void): Promise<string> {
     if (this.known) return this.known;
