@@ -253,8 +253,8 @@ export function attention_scratch_bytes(tokens: usize, headDim: usize): usize {
     const row = qkv + t * qkvStride + offset;
     const position = load<i32>(positions + (t << 2));
     last = max(last, position);
-    rotate(row, rotary, table, position);
-    rotate(row + width, rotary, table, position);
+    rotate(row, rotary, table, t);
+    rotate(row + width, rotary, table, t);
     storeKeyValue(half, row + width, row + (width << 1), load<usize>(caches + (t << 2)) + cacheOffset, context, headDim, position);
     const sum = zeroOrNaN(row, headDim) + zeroOrNaN(row + width, headDim) + zeroOrNaN(row + (width << 1), headDim);
     startState(half, row, scratch + STATES + t * stride, headDim, sum);
@@ -289,9 +289,8 @@ export function attention_scratch_bytes(tokens: usize, headDim: usize): usize {
 /**
  * Rotates a head's queries and keys, stores its keys and values, and attends to everything up to each token's position.
  * `qkv` f32 rows, `qkvStride` bytes apart, of queries, keys and values of all heads (which are overwritten);
- * `positions` i32[tokens]; `caches` usize[tokens]: where the cache of each token's sequence begins; `layer`: the layer's
- * byte offset in it;
- * `table` see rope.ts; `out` f32 rows, `outStride` bytes apart; `scratch` attention_scratch_bytes(tokens, headDim).
+ * `positions` i32[tokens]: each token's place in its cache; `caches` usize[tokens]: where the cache of each token's
+ * sequence begins; `layer`: the layer's byte offset in it; `table`: each token's rotation, see rope.ts; `out` f32 rows, `outStride` bytes apart; `scratch` attention_scratch_bytes(tokens, headDim).
  * Tokens of one sequence must come in rising position, and their earlier positions must be in the cache.
  */
 export function attention_int8(qkv: usize, qkvStride: usize, tokens: usize, positions: usize, caches: usize, layer: usize, head: usize, heads: usize, headDim: usize, rotary: usize, table: usize, context: usize, out: usize, outStride: usize, scratch: usize): void {
@@ -313,8 +312,8 @@ export function attention_reference(half: bool, qkv: usize, qkvStride: usize, to
     const row = qkv + t * qkvStride + offset;
     const position = <usize>load<i32>(positions + (t << 2));
     const cache = load<usize>(caches + (t << 2)) + layer + head * attention_cache_bytes(half, context, headDim);
-    rotate(row, rotary, table, position);
-    rotate(row + width, rotary, table, position);
+    rotate(row, rotary, table, t);
+    rotate(row + width, rotary, table, t);
     storeKeyValue(half, row + width, row + (width << 1), cache, context, headDim, position);
     if (!half) hadamard16(row, headDim);
     let sum: f64 = 0, maximum: f64 = -1e300;

@@ -86,22 +86,31 @@ export function attention_cache_bytes(half: bool, context: usize, headDim: usize
   return scale;
 }
 
-/** Writes one token's key and value rows of a head into the cache. */
+/** Writes one token's key row of a head into the cache; int8: the row is transformed in place. */
 // @ts-ignore: decorator
-@inline export function storeKeyValue(half: bool, key: usize, value: usize, cache: usize, context: usize, headDim: usize, position: usize): void {
+@inline export function storeKeyRow(half: bool, key: usize, cache: usize, context: usize, headDim: usize, position: usize): void {
   if (half) {
-    const k = cache + position * (headDim << 1), v = k + context * (headDim << 1);
-    for (let i: usize = 0; i < headDim; i++) {
-      store<u16>(k + (i << 1), floatToHalf(load<f32>(key + (i << 2))));
-      store<u16>(v + (i << 1), floatToHalf(load<f32>(value + (i << 2))));
-    }
+    const k = cache + position * (headDim << 1);
+    for (let i: usize = 0; i < headDim; i++) store<u16>(k + (i << 1), floatToHalf(load<f32>(key + (i << 2))));
     return;
   }
   hadamard16(key, headDim);
+  const scale = storeKey(key, headDim, cache + keyOffset(position, headDim));
+  store<u16>(cache + ((context * headDim) << 1) + (position << 1), scale);
+}
+
+/** Writes one token's key and value rows of a head into the cache. */
+// @ts-ignore: decorator
+@inline export function storeKeyValue(half: bool, key: usize, value: usize, cache: usize, context: usize, headDim: usize, position: usize): void {
+  storeKeyRow(half, key, cache, context, headDim, position);
+  if (half) {
+    const v = cache + (context + position) * (headDim << 1);
+    for (let i: usize = 0; i < headDim; i++) store<u16>(v + (i << 1), floatToHalf(load<f32>(value + (i << 2))));
+    return;
+  }
   hadamard16(value, headDim);
   const values = cache + context * headDim;
   const scales = values + context * headDim;
-  store<u16>(scales + (position << 1), storeKey(key, headDim, cache + keyOffset(position, headDim)));
   const pairs = values + (position >> 1) * (headDim << 1);
   store<u16>(scales + ((context + position) << 1), storeValue(value, headDim, pairs, <i32>position & 1));
 }

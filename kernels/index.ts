@@ -10,4 +10,5 @@ export * from "./matmul_q8";
 export * from "./probe";
 export * from "./quantize";
 export * from "./retile";
+export * from "./roll";
 export * from "./team";

@@ -48,8 +48,13 @@ export interface SamplingOptions {
 }
 
 export interface GenerateOptions extends SamplingOptions {
-  /** Default: until the context is full. */
+  /** Default: until the context is full; where it rolls, as many tokens as it holds. */
   maxTokens?: number;
+  /**
+   * What happens when the context is full: the answer ends with "length" (default), or the oldest tokens go, but for the
+   * first 32, and the text goes on ("roll": needs a context of at least 96 tokens; prompts may be longer than it).
+   */
+  overflow?: "roll" | "stop";
   /** Texts that end the answer and are not part of it. */
   stop?: string[];
   /**
@@ -109,6 +114,8 @@ export interface GenerateResult {
   /** Of the prompt's tokens, those whose keys and values were still in the cache. */
   cachedTokens: number;
   generatedTokens: number;
+  /** Of the prompt's and the answer's tokens, those that left the context to make room, where any did. */
+  rolledTokens?: number;
   stopReason: StopReason;
   timings: Timings;
   /** Passes over the weights, tokens guessed and guesses that were right, where tokens were guessed. */
@@ -177,12 +184,58 @@ export interface Phi extends AsyncDisposable {
   chat(messages: readonly ChatMessage[], options?: GenerateOptions): Generation;
   /** Log-probabilities after each token. */
   score(input: string | readonly number[], options?: { top?: number; signal?: AbortSignal }): Promise<Score>;
+  /**
+   * Begins a session: answers whose keys and values are kept beside those of others, and can be saved. With more sessions
+   * than `parallel`, they are put aside in memory meanwhile, as far as it reaches; what does not fit is read again.
+   */
+  session(options?: SessionOptions): Promise<Session>;
+  /**
+   * Restores a session from where it was saved, or from its exported bytes, without computing it again; the model and `kv`
+   * must be those it was saved with. Rejects with E_NOT_FOUND, E_FILE_READ, E_NOT_SESSION, E_SESSION_VERSION,
+   * E_SESSION_MODEL, E_SESSION_KV, E_CONTEXT, E_FILE_TRUNCATED or E_FILE_CORRUPT.
+   */
+  restore(from: string | Uint8Array, options?: { signal?: AbortSignal }): Promise<Session>;
   tokenize(text: string): Promise<Tokenization>;
   detokenize(ids: readonly number[]): Promise<string>;
   /** Bytes a second at which the threads can read the weights in memory: the bound of decode. Takes about 0.2 s. */
   bandwidth(): Promise<number>;
   /** The current memory figures. */
   memory(): Promise<MemoryUse>;
+  close(): Promise<void>;
+}
+
+export interface SessionOptions {
+  /**
+   * What all texts of the session begin with: before the prompts of `generate`, and as a first system message for `chat`.
+   * It is read at once. Default: nothing.
+   */
+  prefix?: string;
+  signal?: AbortSignal;
+}
+
+export interface SaveOptions {
+  /** A text of your own that is saved with the session, such as its messages; default: the one it was restored with. */
+  note?: string;
+  signal?: AbortSignal;
+}
+
+/** Answers as `Phi` gives them, with keys and values of their own: what a prompt shares with the text so far is kept. */
+export interface Session extends AsyncDisposable {
+  readonly prefix: string;
+  /** The note that it was restored with, or "". */
+  readonly note: string;
+  generate(prompt: string | readonly number[], options?: GenerateOptions): Generation;
+  chat(messages: readonly ChatMessage[], options?: GenerateOptions): Generation;
+  /** All that was read and written, the prefix first, without a last token that was not computed any more. */
+  tokens(): Promise<number[]>;
+  /**
+   * Saves it as a file that appears as a whole; resolves with its bytes. Rejects with E_DISK_FULL, E_FILE_WRITE or
+   * E_CANCELLED, and in browsers with E_USAGE.
+   */
+  save(path: string, options?: SaveOptions): Promise<number>;
+  /** What `save` writes, for places that are no files. */
+  export(options?: SaveOptions): Promise<Uint8Array>;
+  /** Frees what it has. */
   close(): Promise<void>;
 }
 

@@ -13,8 +13,11 @@ import type {
   Phi,
   Progress,
   Score,
+  Session,
+  SessionOptions,
   Tokenization,
 } from "./api.ts";
+import { ClientSession, type SessionLink } from "./client-session.ts";
 import { requestStop } from "./compute/team.ts";
 import type { Thread } from "./device.ts";
 import { PiPhiError } from "./errors.ts";
@@ -76,6 +79,10 @@ class Client implements Phi {
   private closing: Promise<void> | undefined;
   private lost: PiPhiError | undefined;
   private onMessage: (message: FromEngine) => void = () => {};
+  private readonly link: SessionLink = {
+    request: (method, ask, signal, emit) => this.request(method, ask, signal, emit),
+    stream: (start, signal) => new Stream((emit, stop) => start(emit, anyOf(signal, stop))),
+  };
 
   constructor(private readonly thread: Thread) {
     thread.onMessage((message) => this.onMessage(message as FromEngine));
@@ -101,9 +108,8 @@ class Client implements Phi {
     this.onMessage({ type: "error", error: this.lost.toJSON() });
   }
 
-  generate(prompt: string | readonly number[], options: GenerateOptions = {}): Generation {
-    const { signal, ...rest } = options;
-    return new Stream((emit, stop) => this.request("generate", { prompt, options: rest }, anyOf(signal, stop), emit));
+  generate(prompt: string | readonly number[], { signal, ...options }: GenerateOptions = {}): Generation {
+    return this.link.stream((emit, stop) => this.request("generate", { prompt, options }, stop, emit), signal);
   }
 
   generateAll(
@@ -114,9 +120,16 @@ class Client implements Phi {
     return this.request("generateAll", { prompts, options: rest }, signal);
   }
 
-  chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): Generation {
-    const { signal, ...rest } = options;
-    return new Stream((emit, stop) => this.request("chat", { messages, options: rest }, anyOf(signal, stop), emit));
+  chat(messages: readonly ChatMessage[], { signal, ...options }: GenerateOptions = {}): Generation {
+    return this.link.stream((emit, stop) => this.request("chat", { messages, options }, stop, emit), signal);
+  }
+
+  async session({ prefix = "", signal }: SessionOptions = {}): Promise<Session> {
+    return new ClientSession(this.link, await this.request("openSession", { prefix }, signal));
+  }
+
+  async restore(from: string | Uint8Array, { signal }: { signal?: AbortSignal } = {}): Promise<Session> {
+    return new ClientSession(this.link, await this.request("restoreSession", { from }, signal));
   }
 
   score(input: string | readonly number[], options: { top?: number; signal?: AbortSignal } = {}): Promise<Score> {

@@ -17,7 +17,7 @@ import type {
 } from "./api.ts";
 import { allocateMemory, chooseKernels, type KernelChoice } from "./compute/kernels.ts";
 import { Member, type Membership } from "./compute/member.ts";
-import { reportLoss } from "./compute/team.ts";
+import { reportLoss, stopRequested } from "./compute/team.ts";
 import type { Device, Thread } from "./device.ts";
 import { PiPhiError } from "./errors.ts";
 import { type EngineGenerateOptions, generate, promptTooLong } from "./generate.ts";
@@ -25,13 +25,15 @@ import { subjectOf } from "./memory/estimate.ts";
 import { type Compute, Sequence } from "./memory/kvcache.ts";
 import type { Layout } from "./memory/layout.ts";
 import { plan } from "./memory/plan.ts";
+import { Pool } from "./memory/pool.ts";
 import { Residence } from "./memory/residence.ts";
-import { writeRopeTable } from "./memory/rope.ts";
 import { denseOf, planOptions } from "./options.ts";
+import { type SessionState, Sessions } from "./sessions.ts";
 import { encodeParts, type PromptFormat, promptFormat } from "./text/prompt.ts";
 import { logSoftmaxTop } from "./text/sampler.ts";
 import { createTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 import { generateTogether } from "./together.ts";
+import { Identity } from "./weights/identity.ts";
 import { type Model, openModel } from "./weights/model.ts";
 import { matrixBytes } from "./weights/shape.ts";
 import { promptMetadata, vocabularyOf } from "./weights/vocabulary.ts";
@@ -57,19 +59,25 @@ interface Parts {
   leader: Member;
   threads: readonly Thread[];
   residence: Residence;
+  identity: Identity;
+  /** Of the memory that may be used, what the layout leaves. */
+  spareBytes: number;
   loadMs: number;
 }
 
 export class Engine {
   private readonly compute: Compute;
-  private readonly sequences: readonly Sequence[];
+  private readonly pool: Pool;
+  readonly sessions: Sessions;
   /** Set where a cancel cannot reach the team through shared memory. */
   cancelled = false;
 
   private constructor(private readonly parts: Parts) {
     const { leader, layout, memory, residence } = parts;
     this.compute = { leader, layout, buffer: memory.buffer, fault: () => residence.fault() };
-    this.sequences = Array.from({ length: layout.sequences }, (_, i) => new Sequence(this.compute, i));
+    const sequences = Array.from({ length: layout.sequences }, (_, i) => new Sequence(this.compute, i));
+    this.pool = new Pool(sequences, parts.spareBytes);
+    this.sessions = this.makeSessions();
   }
 
   /** Opens, plans, and loads; throws every error that a bad file, option or machine can cause. */
@@ -86,13 +94,10 @@ export class Engine {
     try {
       const tokenizer = createTokenizer(vocabularyOf(model.metadata));
       const format = promptFormat(tokenizer, promptMetadata(model.metadata));
-      const layout = plan(
-        subjectOf(model),
-        planOptions(device, model.config, model.weights.pack !== undefined, options),
-      );
+      const asked = planOptions(device, model.config, model.weights.pack !== undefined, options);
+      const layout = plan(subjectOf(model), asked);
       const choice = await chooseKernels(device, options.kernel);
       const memory = allocateMemory(layout.totalBytes, device.sharedMemory);
-      writeRopeTable(layout, memory.buffer);
       residence = new Residence(device, model, layout, memory, options.share ?? false);
       const { loadPlan } = residence;
       const member = (index: number): Membership => ({ memory, choice, layout, loadPlan, index });
@@ -105,8 +110,10 @@ export class Engine {
       const { name, quantization, parameters, fileBytes } = model;
       const description = { name, quantization, parameters, fileBytes };
       const loadMs = performance.now() - start;
+      const identity = new Identity(model, denseOf(options));
+      const spareBytes = (asked.ramBytes ?? Number.POSITIVE_INFINITY) - layout.totalBytes;
       const made = { device, description, tokenizer, format, layout, memory, choice, leader, threads, residence };
-      return new Engine({ ...made, loadMs });
+      return new Engine({ ...made, identity, spareBytes, loadMs });
     } catch (error) {
       for (const thread of threads) thread.terminate();
       residence?.close();
@@ -153,17 +160,23 @@ export class Engine {
     prompt: string | readonly number[],
     options: EngineGenerateOptions,
     emit: (delta: Delta) => void,
+    session?: number,
   ): Promise<GenerateResult> {
-    return this.continue(this.idsOf(prompt), options, emit);
+    const state = session === undefined ? undefined : this.sessions.get(session);
+    return this.continue(this.idsOf(prompt, state?.prefix), options, emit, state);
   }
 
   async chat(
     messages: readonly ChatMessage[],
     options: EngineGenerateOptions,
     emit: (delta: Delta) => void,
+    session?: number,
   ): Promise<GenerateResult> {
-    const ids = encodeParts(this.parts.tokenizer, this.parts.format.chat(messages));
-    return this.continue(ids, { ...options, stop: [...this.parts.format.stops, options.stop ?? []].flat() }, emit);
+    const { tokenizer, format } = this.parts;
+    const state = session === undefined ? undefined : this.sessions.get(session);
+    const all = state?.prefix ? [{ role: "system", content: state.prefix } as const, ...messages] : messages;
+    const stop = [...format.stops, options.stop ?? []].flat();
+    return this.continue(encodeParts(tokenizer, format.chat(all)), { ...options, stop }, emit, state);
   }
 
   /** Answers several prompts side by side. */
@@ -174,7 +187,8 @@ export class Engine {
     if (!Array.isArray(prompts)) throw new PiPhiError("E_USAGE", `Give an array of prompts, not ${typeof prompts}.`);
     const ids = prompts.map((prompt) => this.idsOf(prompt));
     this.begin();
-    const { compute, sequences, pause } = this;
+    const { compute, pause } = this;
+    const sequences = this.pool.takeSeveral(ids.length);
     const { tokenizer, loadMs, layout } = this.parts;
     const { contextLength, logitsRows: mostRows } = layout;
     const shared = { compute, sequences, tokenizer, loadMs, pause, contextLength, mostRows, draftTokens: 0 };
@@ -188,7 +202,7 @@ export class Engine {
     if (ids.length > contextLength) throw promptTooLong("text", ids.length, contextLength);
     const positions: Score["positions"] = [];
     this.begin();
-    const [sequence] = this.sequences;
+    const sequence = this.pool.take();
     sequence.rewind([]);
     const completed = await sequence.extend(ids, "all", this.pause, (rows) => {
       for (const logits of rows) positions.push({ id: ids[positions.length], top: logSoftmaxTop(logits, top) });
@@ -230,15 +244,17 @@ export class Engine {
     ids: number[],
     options: EngineGenerateOptions,
     emit: (delta: Delta) => void,
+    session: SessionState | undefined,
   ): Promise<GenerateResult> {
     this.begin();
     const { pause } = this;
-    const [sequence] = this.sequences;
+    const sequence = this.pool.take(session?.tenant);
+    const exact = session === undefined;
     const { tokenizer, loadMs, leader, layout } = this.parts;
     const { contextLength, logitsRows: mostRows, mode } = layout;
     const draftTokens = mode === "streamed" ? STREAMED_DRAFTS : 0;
     const profile = (on: boolean) => leader.profile(on);
-    const means = { sequence, tokenizer, loadMs, emit, pause, profile };
+    const means = { sequence, exact, tokenizer, loadMs, emit, pause, profile };
     return generate({ ...means, contextLength, draftTokens, mostRows }, ids, options);
   }
 
@@ -247,10 +263,35 @@ export class Engine {
     return !this.cancelled;
   };
 
-  private idsOf(input: string | readonly number[]): number[] {
-    if (typeof input === "string") return encodeParts(this.parts.tokenizer, [{ text: input, control: false }]);
+  private makeSessions(): Sessions {
+    const { device, layout, memory, identity, description, tokenizer, format } = this.parts;
+    const checkpoint = () => {
+      if (!this.cancelled && !stopRequested(memory.buffer, layout.control)) return;
+      throw new PiPhiError("E_CANCELLED", "The request was cancelled.");
+    };
+    return new Sessions({
+      device,
+      pool: this.pool,
+      contextLength: layout.contextLength,
+      vocabSize: layout.config.vocabSize,
+      async target() {
+        const modelHash = await identity.hash(memory.buffer, layout.vectors, checkpoint);
+        return { model: description.name, modelHash, kv: layout.kv, contextLength: layout.contextLength };
+      },
+      opening: (prefix) => encodeParts(tokenizer, format.opening(prefix)),
+      start: () => this.begin(),
+      pause: this.pause,
+      checkpoint,
+    });
+  }
+
+  private idsOf(input: string | readonly number[], prefix = ""): number[] {
+    const { tokenizer } = this.parts;
+    const texts = [prefix, ...(typeof input === "string" ? [input] : [])].filter((text) => text !== "");
+    const parts = texts.map((text) => ({ text, control: false }));
+    if (typeof input === "string") return encodeParts(tokenizer, parts);
     this.checkIds(input);
-    return [...input];
+    return prefix === "" ? [...input] : [...encodeParts(tokenizer, parts), ...input];
   }
 
   private checkIds(ids: readonly number[]): void {

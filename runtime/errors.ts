@@ -13,6 +13,10 @@ export type ErrorCode =
   | "E_FILE_CORRUPT" // lengths, counts or offsets in the file contradict each other
   | "E_PACK_VERSION" // a pack file of another version of PiPhi
   | "E_PACK_CHANGED" // the pack file was changed while it is in use
+  | "E_NOT_SESSION" // the file is no saved session
+  | "E_SESSION_VERSION" // a session saved by another version of PiPhi
+  | "E_SESSION_MODEL" // a session of another model
+  | "E_SESSION_KV" // a session with another type of key/value cache
   | "E_DISK_FULL" // there is not enough room on the disk
   | "E_GGUF_VERSION" // a GGUF version this reader does not know
   | "E_ARCHITECTURE" // a model of another family

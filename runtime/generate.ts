@@ -3,6 +3,8 @@
 import type { Delta, GenerateOptions, GenerateResult, StopReason, Timings } from "./api.ts";
 import { PiPhiError } from "./errors.ts";
 import type { Pause, Sequence } from "./memory/kvcache.ts";
+import { LEAST_ROLLING_CONTEXT } from "./memory/window.ts";
+import { oneOf } from "./options.ts";
 import { PromptLookup } from "./text/lookup.ts";
 import { Sampler } from "./text/sampler.ts";
 import { StopMatcher } from "./text/stops.ts";
@@ -13,6 +15,8 @@ const RECENT_TOKENS = 64;
 
 export interface GenerateContext {
   sequence: Sequence;
+  /** Whether the text may not depend on what the sequence has read before (Window.rewind). */
+  exact: boolean;
   tokenizer: Tokenizer;
   contextLength: number;
   /** Drafts that are verified at once where the caller does not say, and rows of logits that a pass has room for. */
@@ -41,10 +45,12 @@ export async function generate(
 
   let prefillProfile: Record<string, number> = {};
   context.profile(options.profile === true);
-  const cachedTokens = sequence.rewind(prompt);
+  const cachedTokens = sequence.rewind(prompt, context.exact);
   let pending = prompt.slice(cachedTokens);
   while (!answer.ended) {
-    const draft = answer.tokens.length > 0 ? (drafting?.draft(answer.room - 1) ?? []) : [];
+    sequence.makeRoom(); // here, since guesses that turn out wrong may not make others go
+    const room = Math.min(answer.room, sequence.room) - 1;
+    const draft = answer.tokens.length > 0 ? (drafting?.draft(room) ?? []) : [];
     const before = sequence.length;
     let accepted = 0;
     const completed = await sequence.extend(
@@ -76,6 +82,7 @@ export async function generate(
     promptTokens: prompt.length,
     cachedTokens,
     generatedTokens: answer.tokens.length,
+    ...(sequence.dropped > 0 && { rolledTokens: sequence.dropped }),
     stopReason: answer.stopReason,
     timings,
     ...(drafting && { drafts: drafting.counts }),
@@ -103,7 +110,7 @@ export class Answer {
     private readonly options: EngineGenerateOptions,
   ) {
     const { tokenizer } = context;
-    this.limit = tokenLimit(context, prompt, options.maxTokens);
+    this.limit = tokenLimit(context, prompt, options);
     this.ended = this.limit === 0;
     this.sampler = new Sampler(options, tokenizer.vocabSize, (id) => tokenizer.isPadding(id));
     this.stops = new StopMatcher(options.stop ?? []);
@@ -192,12 +199,21 @@ function draftTokens(
 }
 
 /** How many tokens may be generated; refuses prompts that leave room for none. */
-function tokenLimit({ contextLength }: GenerateContext, prompt: readonly number[], maxTokens = contextLength): number {
+function tokenLimit(
+  { contextLength }: GenerateContext,
+  prompt: readonly number[],
+  { maxTokens = contextLength, overflow = "stop" }: EngineGenerateOptions,
+): number {
   if (prompt.length === 0) {
     throw new PiPhiError("E_PROMPT_EMPTY", "The prompt is empty. Give the model some text to continue.");
   }
   if (!Number.isInteger(maxTokens) || maxTokens < 0) {
     throw new PiPhiError("E_USAGE", `maxTokens must be a whole number, at least 0, not ${maxTokens}.`);
+  }
+  oneOf("overflow", overflow, ["roll", "stop"]);
+  if (overflow === "roll") {
+    refuseShortContext(contextLength);
+    return maxTokens;
   }
   const room = contextLength - prompt.length;
   if (room < 0) throw promptTooLong("prompt", prompt.length, contextLength);
@@ -205,8 +221,21 @@ function tokenLimit({ contextLength }: GenerateContext, prompt: readonly number[
   return Math.min(maxTokens, room + 1);
 }
 
+function refuseShortContext(contextLength: number): void {
+  if (contextLength >= LEAST_ROLLING_CONTEXT) return;
+  throw new PiPhiError(
+    "E_CONTEXT",
+    `A context of ${contextLength} tokens is too short to roll. Load the model with at least ${LEAST_ROLLING_CONTEXT}, or let answers stop where it is full.`,
+    { contextLength, least: LEAST_ROLLING_CONTEXT },
+  );
+}
+
 /** `what` does not fit into the context. */
-export function promptTooLong(what: "prompt" | "text", promptTokens: number, contextLength: number): PiPhiError {
+export function promptTooLong(
+  what: "prompt" | "prefix" | "text",
+  promptTokens: number,
+  contextLength: number,
+): PiPhiError {
   return new PiPhiError(
     "E_PROMPT_TOO_LONG",
     `The ${what} has ${promptTokens} tokens and the context holds ${contextLength}. Shorten it, or load the model with a longer context.`,

@@ -2,3 +2,4 @@
 
 export * from "./api.ts";
 export { type ErrorCode, type ErrorDetails, PiPhiError } from "./errors.ts";
+export { LEAST_ROLLING_CONTEXT } from "./memory/window.ts";

@@ -88,7 +88,8 @@ function defaultContext(
   return Math.min(config.contextLength, fitting);
 }
 
-function oneOf(option: string, value: string, allowed: readonly string[]): void {
+/** Throws E_USAGE unless `value` is one of those. */
+export function oneOf(option: string, value: string, allowed: readonly string[]): void {
   if (allowed.includes(value)) return;
   throw new PiPhiError("E_USAGE", `${option} must be ${allowed.join(" or ")}, not "${value}".`);
 }

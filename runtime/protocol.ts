@@ -14,16 +14,29 @@ import type {
 import type { EngineLoadOptions } from "./engine.ts";
 import type { SerializedError } from "./errors.ts";
 import type { EngineGenerateOptions } from "./generate.ts";
+import type { SessionTicket } from "./sessions.ts";
 
 /** What can be asked of an engine, and what comes back. */
 export interface Methods {
-  generate: { ask: { prompt: string | readonly number[]; options: EngineGenerateOptions }; answer: GenerateResult };
-  chat: { ask: { messages: readonly ChatMessage[]; options: EngineGenerateOptions }; answer: GenerateResult };
+  generate: {
+    ask: { prompt: string | readonly number[]; options: EngineGenerateOptions; session?: number };
+    answer: GenerateResult;
+  };
+  chat: {
+    ask: { messages: readonly ChatMessage[]; options: EngineGenerateOptions; session?: number };
+    answer: GenerateResult;
+  };
   generateAll: {
     ask: { prompts: readonly (string | readonly number[])[]; options: EngineGenerateOptions };
     answer: GenerateAllResult;
   };
   score: { ask: { input: string | readonly number[]; top: number }; answer: Score };
+  openSession: { ask: { prefix: string }; answer: SessionTicket };
+  restoreSession: { ask: { from: string | Uint8Array }; answer: SessionTicket };
+  saveSession: { ask: { session: number; path: string; note: string }; answer: number };
+  exportSession: { ask: { session: number; note: string }; answer: Uint8Array };
+  sessionTokens: { ask: { session: number }; answer: number[] };
+  closeSession: { ask: { session: number }; answer: undefined };
   tokenize: { ask: { text: string }; answer: Tokenization };
   detokenize: { ask: { ids: readonly number[] }; answer: string };
   bandwidth: { ask: Record<string, never>; answer: number };

@@ -39,13 +39,25 @@ async function run(engine: Engine, request: Request, post: (message: FromEngine)
   const emit = (delta: { text: string; id: number }) => post({ type: "delta", delta });
   switch (request.method) {
     case "generate":
-      return engine.generate(request.ask.prompt, request.ask.options, emit);
+      return engine.generate(request.ask.prompt, request.ask.options, emit, request.ask.session);
     case "chat":
-      return engine.chat(request.ask.messages, request.ask.options, emit);
+      return engine.chat(request.ask.messages, request.ask.options, emit, request.ask.session);
     case "generateAll":
       return engine.generateAll(request.ask.prompts, request.ask.options);
     case "score":
       return engine.score(request.ask.input, request.ask.top);
+    case "openSession":
+      return engine.sessions.begin(request.ask.prefix);
+    case "restoreSession":
+      return engine.sessions.restore(request.ask.from);
+    case "saveSession":
+      return engine.sessions.save(request.ask.session, request.ask.path, request.ask.note);
+    case "exportSession":
+      return engine.sessions.export(request.ask.session, request.ask.note);
+    case "sessionTokens":
+      return engine.sessions.tokens(request.ask.session);
+    case "closeSession":
+      return engine.sessions.close(request.ask.session);
     case "tokenize":
       return engine.tokenize(request.ask.text);
     case "detokenize":

@@ -5,7 +5,7 @@ import { Answer, Clock, type EngineGenerateOptions, type GenerateContext } from 
 import { type Compute, Sequence } from "./memory/kvcache.ts";
 
 /** What answers share. */
-export interface TogetherContext extends Omit<GenerateContext, "sequence" | "emit" | "profile"> {
+export interface TogetherContext extends Omit<GenerateContext, "sequence" | "exact" | "emit" | "profile"> {
   compute: Compute;
   sequences: readonly Sequence[];
 }
@@ -80,7 +80,7 @@ function start(
   options: EngineGenerateOptions,
 ): Running {
   const emit = (_: Delta) => {};
-  const answer = new Answer({ ...context, sequence, emit, profile: () => ({}) }, prompt, options);
+  const answer = new Answer({ ...context, sequence, exact: true, emit, profile: () => ({}) }, prompt, options);
   const clock = new Clock(context.loadMs);
   return { index, sequence, answer, clock, cachedTokens: sequence.rewind(prompt), promptTokens: prompt.length };
 }
@@ -94,9 +94,10 @@ function prefill(context: TogetherContext, one: Running, prompt: readonly number
   });
 }
 
-function resultOf({ answer, clock, cachedTokens, promptTokens }: Running): GenerateResult {
+function resultOf({ answer, clock, sequence, cachedTokens, promptTokens }: Running): GenerateResult {
   answer.flush();
   const { text, tokens, stopReason } = answer;
-  const timings = clock.timings(tokens.length);
-  return { text, tokens, promptTokens, cachedTokens, generatedTokens: tokens.length, stopReason, timings };
+  const counts = { promptTokens, cachedTokens, generatedTokens: tokens.length };
+  const rolled = sequence.dropped > 0 && { rolledTokens: sequence.dropped };
+  return { text, tokens, ...counts, ...rolled, stopReason, timings: clock.timings(tokens.length) };
 }

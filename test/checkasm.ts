@@ -34,6 +34,7 @@ export interface TestedKernels extends Kernels, References {
   gelu_reference: Kernels["gelu"];
   hadamard16(x: number, n: number): void;
   hadamard16_reference(x: number, n: number, y: number): void;
+  turn_keys_reference: Kernels["turn_keys"];
   attention_reference(half: boolean, ...rest: Parameters<Attention>): void;
   attention_scratch_bytes(tokens: number, headDim: number): number;
   attention_cache_bytes(half: boolean, context: number, headDim: number): number;

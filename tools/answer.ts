@@ -54,6 +54,9 @@ export function formatStats(result: GenerateResult, info: ModelInfo, memory: Mem
       `${plural(result.generatedTokens, "token")} in ${formatMs(timings.decodeMs)}, ` +
         `${formatRate(timings.decodeTokensPerSecond)} tok/s, ${ENDINGS[result.stopReason]}`,
     ],
+    ...(result.rolledTokens === undefined
+      ? []
+      : [["rolled", `the oldest ${plural(result.rolledTokens, "token")} left the context`]]),
     ...(result.drafts === undefined ? [] : [["guesses", describeDrafts(result.drafts)]]),
     ["memory", describeMemory(memory)],
     ["kernel", `${info.kernel}, ${plural(info.threads, "thread")}, ${info.kv} cache`],

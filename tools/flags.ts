@@ -19,15 +19,17 @@ export const LOAD_FLAGS = {
   ram: size("SIZE", "upper limit of memory, such as 512M or 1G; default: what is free"),
   kv: choice(["int8", "f16"], "type of the key/value cache; default: int8"),
   "no-pack": toggle("keep a GGUF file's weights in memory instead of packing them into the store once"),
-  share: toggle(
-    "leave weights in the pack's own pages, which processes share; default: huge pages if memory is plenty",
-  ),
+  share: toggle("leave weights in the pack's own pages, which processes share; default: huge pages if there is room"),
   ...DENSE_FLAG,
   kernel: choice(["simd", "relaxed"], "build of the kernels; default: the fastest that passes its self-test"),
 } satisfies OptionTable;
 
 export const ANSWER_FLAGS = {
   "max-tokens": integer("N", [1, 1_000_000], "tokens of the answer at most; default: until the context is full", "n"),
+  "ctx-overflow": choice(
+    ["roll", "stop"],
+    "when the context is full, drop the oldest tokens or end the answer (default, but for chat)",
+  ),
   temp: number("T", [0, 5], "temperature; 0 takes the most likely token (default)"),
   "top-k": integer("K", [0, 1_000_000], "keep the K most likely tokens; 0 = all; default with --temp: 40"),
   "top-p": number("P", [0.001, 1], "keep the most likely tokens that sum to P; 1 = all; default with --temp: 0.95"),
@@ -46,6 +48,7 @@ export function toLoadOptions(values: Values<typeof LOAD_FLAGS>): NodeLoadOption
 export function toGenerateOptions(values: Values<typeof ANSWER_FLAGS>): GenerateOptions {
   return {
     maxTokens: values["max-tokens"],
+    overflow: values["ctx-overflow"],
     temperature: values.temp,
     topK: values["top-k"],
     topP: values["top-p"],

@@ -13,6 +13,7 @@ import { adviseHugePages, mapFile } from "./mapping.ts";
 import { availableMemory } from "./memory.ts";
 import { distPath } from "./paths.ts";
 import { endPromotion, PROMOTION_BYTES, type PromotionTask } from "./promotion.ts";
+import { writeAtomically } from "./writing.ts";
 
 export function nodeDevice(): Device {
   return {
@@ -23,6 +24,7 @@ export function nodeDevice(): Device {
     peakBytes: peakMemory,
     overheadBytes: (threads) => ({ present: process.memoryUsage.rss(), growth: ENGINE_BYTES + threads * THREAD_BYTES }),
     open: openFile,
+    create: writeAtomically,
     openAhead,
     map: mapWeights,
     hugePages: adviseHugePages,

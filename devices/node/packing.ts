@@ -2,7 +2,7 @@
 
 import fs from "node:fs";
 import path from "node:path";
-import type { ByteSink, Device } from "../../runtime/device.ts";
+import type { Device } from "../../runtime/device.ts";
 import { PiPhiError, type SerializedError } from "../../runtime/errors.ts";
 import { openModel } from "../../runtime/weights/model.ts";
 import type { PackOrigin } from "../../runtime/weights/pack.ts";
@@ -11,6 +11,7 @@ import type { DensePrecision } from "../../runtime/weights/tiles.ts";
 import { verifyPack } from "../../runtime/weights/verify.ts";
 import { startThread } from "./device.ts";
 import { openFile } from "./files.ts";
+import { writeAtomically, writeError } from "./writing.ts";
 
 /** What a packer gets to do; sent as a message. `output` undefined: to check `input`, which is a pack. */
 export interface PackTask {
@@ -138,62 +139,6 @@ function refuseFullDisk(output: string, needBytes: number): void {
   throw diskFull(folder, needBytes, free);
 }
 
-/**
- * Lets `write` fill a file that then appears under its name as a whole. What it throws leaves no file behind; what a
- * killed process leaves, the next attempt replaces.
- */
-export async function writeAtomically(output: string, write: (sink: ByteSink) => Promise<void>): Promise<number> {
-  const part = `${output}.part`;
-  let fd: number | undefined;
-  try {
-    fd = fs.openSync(part, "w");
-    await write(sinkOf(fd, part));
-    fs.fsyncSync(fd);
-    const { size } = fs.fstatSync(fd);
-    fs.closeSync(fd);
-    fd = undefined;
-    fs.renameSync(part, output);
-    syncFolder(path.dirname(path.resolve(output)));
-    return size;
-  } catch (error) {
-    const opened = fd !== undefined || fs.existsSync(part);
-    if (fd !== undefined) fs.closeSync(fd);
-    if (opened) fs.rmSync(part, { force: true });
-    throw error instanceof PiPhiError ? error : writeError(output, error as NodeJS.ErrnoException);
-  }
-}
-
-/** Makes a rename survive a power cut; not every system lets a folder be opened. */
-function syncFolder(folder: string): void {
-  try {
-    const fd = fs.openSync(folder, "r");
-    fs.fsyncSync(fd);
-    fs.closeSync(fd);
-  } catch {
-    // The file itself is safe.
-  }
-}
-
-function sinkOf(fd: number, file: string): ByteSink {
-  const attempt = (action: () => void) => {
-    try {
-      action();
-    } catch (error) {
-      throw writeError(file, error as NodeJS.ErrnoException);
-    }
-  };
-  return {
-    resize: (bytes) => attempt(() => fs.ftruncateSync(fd, bytes)),
-    write(offset, bytes) {
-      attempt(() => {
-        for (let done = 0; done < bytes.length; ) {
-          done += fs.writeSync(fd, bytes, done, bytes.length - done, offset + done);
-        }
-      });
-    },
-  };
-}
-
 function diskFull(folder: string, needBytes: number, freeBytes?: number): PiPhiError {
   const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
   const free = freeBytes === undefined ? "" : ` and has ${megabytes(freeBytes)} free`;
@@ -202,25 +147,4 @@ function diskFull(folder: string, needBytes: number, freeBytes?: number): PiPhiE
     `The disk of ${folder} needs room for ${megabytes(needBytes)}${free}. Free some, choose another folder (PIPHI_HOME is the store's), or use --no-pack.`,
     { folder, needBytes, ...(freeBytes === undefined ? {} : { freeBytes }) },
   );
-}
-
-function writeError(file: string, error: NodeJS.ErrnoException): PiPhiError {
-  const { code = "unknown", message } = error;
-  if (code === "ENOSPC" || code === "EDQUOT") {
-    return new PiPhiError("E_DISK_FULL", `The disk ran full while ${file} was written. Free some room and try again.`, {
-      file,
-    });
-  }
-  const remedy: Record<string, string> = {
-    EACCES: "This user may not write there: choose another folder, or change its permissions.",
-    EPERM: "This user may not write there: choose another folder, or change its permissions.",
-    EROFS: "The file system is read-only: choose another folder (PIPHI_HOME is the store's), or use --no-pack.",
-    EFBIG: "The file system cannot hold files of this size (FAT ends at 4 GiB): choose another one.",
-    ENOENT: "The folder does not exist: make it first.",
-    EISDIR: "There is a folder of that name: choose another name.",
-  };
-  return new PiPhiError("E_FILE_WRITE", `${file} cannot be written (${message}). ${remedy[code] ?? "Try again."}`, {
-    file,
-    errno: code,
-  });
 }

@@ -58,6 +58,15 @@ export interface Kernels {
   activation_bytes_q8(k: number): number;
   attention_int8: Attention;
   attention_f16: Attention;
+  turn_keys(
+    half: boolean,
+    cache: number,
+    context: number,
+    headDim: number,
+    rotary: number,
+    rotation: number,
+    scratch: number,
+  ): void;
   layer_norm(x: number, weight: number, bias: number, y: number, k: number, epsilon: number): void;
   gelu(x: number, n: number): void;
   dequantize_row(type: number, src: number, k: number, dst: number): number;

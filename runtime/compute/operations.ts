@@ -103,7 +103,7 @@ export class Operations {
 
   /** hidden[t] = attention of all heads, in the format that `consumer` reads. */
   attend(layer: number, tokens: number, consumer: Linear): Operation {
-    const { qkv, positions, caches, config, ropeTable, cachePositions, hidden, kvLayerBytes } = this.layout;
+    const { qkv, positions, caches, config, rotations, cachePositions, hidden, kvLayerBytes } = this.layout;
     const { hiddenSize: d, heads, headDim, rotaryDim } = config;
     const together = this.headsTogether;
     const blocks = (together * headDim) / BLOCK;
@@ -111,7 +111,7 @@ export class Operations {
       for (let head = item * together; head < (item + 1) * together; head++) {
         this.attention(
           ...([qkv, 3 * d * 4, tokens, positions, caches, layer * kvLayerBytes] as const),
-          ...([head, heads, headDim, rotaryDim, ropeTable, cachePositions] as const),
+          ...([head, heads, headDim, rotaryDim, rotations, cachePositions] as const),
           ...([hidden.plain, d * 4, this.attentionScratch] as const),
         );
       }

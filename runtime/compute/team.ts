@@ -91,6 +91,11 @@ export function requestStop(buffer: ArrayBufferLike, control: number, stop: bool
   Atomics.store(new Int32Array(buffer, control, CONTROL_BYTES / 4), STOP, stop ? 1 : 0);
 }
 
+/** Whether the team is asked to stop: for work that it has no part in. */
+export function stopRequested(buffer: ArrayBufferLike, control: number): boolean {
+  return Atomics.load(new Int32Array(buffer, control, CONTROL_BYTES / 4), STOP) !== 0;
+}
+
 function lost(): PiPhiError {
   return new PiPhiError("E_ENGINE", "A worker thread was lost. Load the model again.");
 }

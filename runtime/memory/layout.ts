@@ -4,7 +4,7 @@
  *   0         64 KiB for WebAssembly's own data
  *   control   the team's control block, the job, token ids, positions
  *   scratch   activations of a batch, logits, each thread's private scratch
- *   kv        the key/value cache: [sequence][layer][head], see kernels/attention.ts
+ *   kv        for each sequence its key/value cache, [layer][head] (kernels/cache.ts), and its first keys (places.ts)
  *   weights   64 KiB aligned. Resident: all of weights/shape.ts as it is there. Streamed: the vectors, the units that
  *             stay, and a ring of slots through which the others pass
  */
@@ -15,6 +15,7 @@ import { CONTROL_BYTES } from "../compute/team.ts";
 import { RETILE_SCRATCH_BYTES } from "../weights/load.ts";
 import { groupBytes, groupsOf, roundUp, type Span, type WeightShape } from "../weights/shape.ts";
 import { TILE_ROWS } from "../weights/tiles.ts";
+import { sinkBytes } from "./places.ts";
 import { STREAM_BYTES } from "./stream.ts";
 
 export interface LayoutOptions {
@@ -84,7 +85,8 @@ export interface Layout {
   ids: number;
   positions: number;
   caches: number;
-  ropeTable: number;
+  /** cos and sin of each token of a batch, f32 [batchTokens][rotaryDim]; see rope.ts. */
+  rotations: number;
   /** Residual stream, f32 [batchTokens][hiddenSize]. */
   x: number;
   /** Normed input of a layer, then the heads' output. */
@@ -181,7 +183,7 @@ function layOutBase({ config, shape, stagingBytes }: Subject, options: LayoutOpt
     ids: cursor.take(T * 4),
     positions: cursor.take(T * 4),
     caches: cursor.take(T * 4),
-    ropeTable: cursor.take(context * config.rotaryDim * 4),
+    rotations: cursor.take(T * config.rotaryDim * 4),
     x: cursor.take(T * d * 4),
     hidden: activations(d),
     qkv: cursor.take(T * 3 * d * 4),
@@ -190,7 +192,10 @@ function layOutBase({ config, shape, stagingBytes }: Subject, options: LayoutOpt
     threadScratch: cursor.take(options.threads * threadScratchBytes),
   };
   const scratchBytes = cursor.position;
-  const kvSequenceBytes = roundUp(kvLayerBytes * config.layers, 64);
+  const kvSequenceBytes = roundUp(
+    kvLayerBytes * config.layers + sinkBytes(config.layers, heads, headDim, options.kv),
+    64,
+  );
   const kvCache = cursor.take(kvSequenceBytes * options.sequences);
   const base: Base = {
     config,

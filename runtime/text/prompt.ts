@@ -21,6 +21,8 @@ export interface PromptFormat {
   readonly stops: readonly string[];
   /** The prompt for a single request. */
   instruct(prompt: string): PromptParts;
+  /** What conversations begin with whose first message is the system's. */
+  opening(system: string): PromptParts;
   /**
    * The prompt for the next answer of a conversation; a last message of the assistant is continued instead.
    * Throws E_PROMPT_EMPTY without messages and E_USAGE for an unknown role.
@@ -63,6 +65,7 @@ const instruct: PromptFormat = {
   name: "instruct",
   stops: ["<|endoftext|>", "\nInstruct:", "\nAlice:"],
   instruct: (prompt) => [plain(`Instruct: ${prompt}\nOutput:`)],
+  opening: (system) => [plain(`${system}\n`)],
   chat(messages) {
     check(messages);
     const system = messages.filter(({ role }) => role === "system").map(({ content }) => `${content}\n`);
@@ -81,20 +84,21 @@ const chatml: PromptFormat = {
   name: "chatml",
   stops: [END, START, "<|endoftext|>"],
   instruct: (prompt) => chatml.chat([{ role: "user", content: prompt }]),
+  opening: (system) => turn({ role: "system", content: system }),
   chat(messages) {
     check(messages);
-    const turns = messages.flatMap(({ role, content }) => [
-      control(START),
-      plain(`${role}\n${content}`),
-      control(END),
-      plain("\n"),
-    ]);
+    const turns = messages.flatMap(turn);
     return continues(messages) ? turns.slice(0, -2) : [...turns, control(START), plain("assistant\n")];
   },
 };
 
 const plain = (text: string): PromptPart => ({ text, control: false });
 const control = (text: string): PromptPart => ({ text, control: true });
+
+/** A message in ChatML. */
+function turn({ role, content }: ChatMessage): PromptPart[] {
+  return [control(START), plain(`${role}\n${content}`), control(END), plain("\n")];
+}
 
 function continues(messages: readonly ChatMessage[]): boolean {
   return messages.at(-1)?.role === "assistant";

@@ -1,13 +1,28 @@
-/** CRC-32 (ISO 3309, as in zip and PNG): synchronous and small; the headers it is for have a few megabytes. */
+/**
+ * CRC-32 (ISO 3309, as in zip and PNG), synchronous. Four bytes a step by four tables, since a saved session may have
+ * hundreds of megabytes.
+ */
 
-const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+const ONE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let value = byte;
   for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
   return value;
 });
+/** What a byte becomes when another zero byte follows it. */
+const followed = (table: Uint32Array) => table.map((value) => ONE[value & 255] ^ (value >>> 8));
+const TWO = followed(ONE);
+const THREE = followed(TWO);
+const FOUR = followed(THREE);
 
-export function crc32(bytes: Uint8Array): number {
-  let value = 0xffffffff;
-  for (const byte of bytes) value = TABLE[(value ^ byte) & 255] ^ (value >>> 8);
-  return (value ^ 0xffffffff) >>> 0;
+/** `before`: of the bytes before these. */
+export function crc32(bytes: Uint8Array, before = 0): number {
+  const whole = bytes.length & ~3;
+  let value = ~before;
+  let i = 0;
+  for (; i < whole; i += 4) {
+    value ^= bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24);
+    value = FOUR[value & 255] ^ THREE[(value >>> 8) & 255] ^ TWO[(value >>> 16) & 255] ^ ONE[value >>> 24];
+  }
+  for (; i < bytes.length; i++) value = ONE[(value ^ bytes[i]) & 255] ^ (value >>> 8);
+  return ~value >>> 0;
 }

@@ -16,13 +16,17 @@ export function printable(text: string, length: number): string {
 }
 
 /** E_FILE_CORRUPT: the file contradicts itself. `what` completes "is damaged:". */
-export function damaged(file: string, what: string, details: ErrorDetails = {}): PiPhiError {
-  const message = `${file} is damaged: ${what}. Download or convert it again.`;
-  return new PiPhiError("E_FILE_CORRUPT", message, { file, ...details });
+export function damaged(
+  file: string,
+  what: string,
+  details: ErrorDetails = {},
+  remedy = "Download or convert it again.",
+): PiPhiError {
+  return new PiPhiError("E_FILE_CORRUPT", `${file} is damaged: ${what}. ${remedy}`, { file, ...details });
 }
 
 /** E_FILE_TRUNCATED: the file has `size` bytes, but what it promises needs `needed`. */
-export function truncated(file: string, size: number, needed: number): PiPhiError {
-  const message = `${file} is incomplete: it has ${size} bytes, but at least ${needed} are needed. Download it again.`;
+export function truncated(file: string, size: number, needed: number, remedy = "Download it again."): PiPhiError {
+  const message = `${file} is incomplete: it has ${size} bytes, but at least ${needed} are needed. ${remedy}`;
   return new PiPhiError("E_FILE_TRUNCATED", message, { file, size, needed });
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { checkAll, expectClose, SEEDS, type Subject, subjects } from "../checkasm.ts";
 import { type AttentionCase, attend, attentionCases, checkAttention, checkBatch, checkSpoiled } from "./attention.ts";
 import { random } from "./blocks.ts";
-import { ropeTable, rotated } from "./head-cache.ts";
+import { rotated, rotations } from "./head-cache.ts";
 
 const caches = [
   ["int8", false],
@@ -30,7 +30,7 @@ describe.each(all)("attention, $name", (subject) => {
 describe("rotary embedding", () => {
   const next = random(5);
   const [query, key] = [0, 1].map(() => Float32Array.from({ length: 80 }, () => next() * 2 - 1));
-  const table = ropeTable(200, 32);
+  const table = rotations([...Array(200).keys()], 32);
   const turn = (row: Float32Array, position: number) => rotated(row, 32, table, position);
   const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, x, i) => sum + x * b[i], 0);
 

@@ -16,7 +16,7 @@ import {
   type Subject,
 } from "../checkasm.ts";
 import { random } from "./blocks.ts";
-import { addresses, type HeadCache, hadamard, loadRows, nearest, ropeTable, rotated, storeRow } from "./head-cache.ts";
+import { addresses, type HeadCache, hadamard, loadRows, nearest, rotated, rotations, storeRow } from "./head-cache.ts";
 import { EXP_ERROR } from "./pointwise.ts";
 
 /** A token of a batch: which sequence it continues, and where. */
@@ -78,7 +78,10 @@ function layCase({ arena, kernels }: Subject, kase: AttentionCase, next: () => n
   const stride = 3 * width + GAP;
   const headBytes = kernels.attention_cache_bytes(half, context, headDim);
   const qkv = floats(tokens.length * stride, fill, next).map((x, i) => (i % stride < 2 * width ? x * sharpness : x));
-  const table = ropeTable(context, rotary);
+  const table = rotations(
+    tokens.map(([, position]) => position),
+    rotary,
+  );
   const scratchBytes = kernels.attention_scratch_bytes(tokens.length, headDim);
   const [cache0, cache1, cache2] = [0, 1, 2].map((sequence) => sequenceCache(kase, sequence, headBytes, next));
   const at = arena.lay(
@@ -122,7 +125,7 @@ function argumentsOf(kase: AttentionCase, laid: Laid, from: number, to: number):
   const layer = LAYER * heads * headBytes;
   return [
     ...([at.qkv + from * stride, stride, to - from, at.positions + 4 * from, at.pointers + 4 * from, layer] as const),
-    ...([head, heads, headDim, rotary, at.table, contextOf(kase)] as const),
+    ...([head, heads, headDim, rotary, at.table + 4 * from * rotary, contextOf(kase)] as const),
     ...([at.out + from * outStride, outStride, at.scratch] as const),
   ];
 }
@@ -197,8 +200,8 @@ function expectedRows(kase: AttentionCase, laid: Laid, caches: readonly HeadCach
       const from = t * (3 * laid.width + GAP) + p * laid.width + head * headDim;
       return laid.qkv.slice(from, from + headDim);
     };
-    const query = spread(rotated(part(0), rotary, laid.table, position));
-    const key = spread(rotated(part(1), rotary, laid.table, position));
+    const query = spread(rotated(part(0), rotary, laid.table, t));
+    const key = spread(rotated(part(1), rotary, laid.table, t));
     const value = spread(part(2));
     const at = addresses(caches[sequence], position);
     storeRow(caches[sequence], key, at.key, at.keyScale);

@@ -4,9 +4,10 @@ import { halfToNumber } from "../reference/dequantize.ts";
 
 const f = Math.fround;
 
-export const ropeTable = (positions: number, rotary: number): Float32Array =>
-  Float32Array.from({ length: positions * rotary }, (_, i) => {
-    const angle = Math.floor(i / rotary) * 10000 ** ((-2 * ((i % rotary) >> 1)) / Math.max(rotary, 1));
+/** A row of cos and sin for each position. */
+export const rotations = (positions: readonly number[], rotary: number): Float32Array =>
+  Float32Array.from({ length: positions.length * rotary }, (_, i) => {
+    const angle = positions[Math.floor(i / rotary)] * 10000 ** ((-2 * ((i % rotary) >> 1)) / Math.max(rotary, 1));
     return i % 2 === 0 ? Math.cos(angle) : Math.sin(angle);
   });
 
@@ -27,11 +28,11 @@ export function hadamard(row: Float32Array, round = f): Float64Array {
   return x.map((v) => round(v / 4));
 }
 
-/** NeoX pairs (i, i + rotary/2), each operation rounded to f32. */
-export function rotated(row: Float32Array, rotary: number, table: Float32Array, position: number): Float32Array {
+/** NeoX pairs (i, i + rotary/2) turned by a row of the table, each operation rounded to f32. */
+export function rotated(row: Float32Array, rotary: number, table: Float32Array, index: number): Float32Array {
   const result = row.slice();
   for (let i = 0; i < rotary / 2; i++) {
-    const [cos, sin] = table.subarray(position * rotary + 2 * i);
+    const [cos, sin] = table.subarray(index * rotary + 2 * i);
     const [a, b] = [row[i], row[i + rotary / 2]];
     result[i] = f(f(a * cos) - f(b * sin));
     result[i + rotary / 2] = f(f(b * cos) + f(a * sin));

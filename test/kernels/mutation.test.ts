@@ -9,6 +9,7 @@ import { random } from "./blocks.ts";
 import { mutate, mutationsOf } from "./broken.ts";
 import { checkMatmul, checkQuantize, matmulFills, matmulShapes, quantizeCases } from "./matmul.ts";
 import { checkGelu, checkHadamard, checkLayerNorm, geluCases, hadamardCases, layerNormCases } from "./pointwise.ts";
+import { checkTurn, turnCases } from "./roll.ts";
 
 const SEED = 1;
 const MUTANTS = 20;
@@ -56,6 +57,12 @@ const targets: Target[] = [
   { name: "hadamard16", build: "simd", form: "pairs", check: (s) => checkAll(s, SEED, hadamardCases(), checkHadamard) },
   { name: "attention_int8", build: "simd", form: "pairs", check: attention(false) },
   { name: "attention_f16", build: "simd", form: "pairs", check: attention(true) },
+  {
+    name: "turn_keys",
+    build: "simd",
+    form: "pairs",
+    check: (s) => checkAll(s, SEED, [...turnCases(true), ...turnCases(false)], checkTurn),
+  },
 ];
 
 describe("kernels broken on purpose", () => {

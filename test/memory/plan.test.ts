@@ -84,7 +84,7 @@ function stretches(layout: Layout): [number, number][] {
     [layout.ids, layout.ids + T * 4],
     [layout.positions, layout.positions + T * 4],
     [layout.caches, layout.caches + T * 4],
-    [layout.ropeTable, layout.ropeTable + layout.cachePositions * config.rotaryDim * 4],
+    [layout.rotations, layout.rotations + T * config.rotaryDim * 4],
     [layout.x, layout.x + T * d * 4],
     ...activations(layout.hidden, d),
     [layout.qkv, layout.qkv + T * 3 * d * 4],

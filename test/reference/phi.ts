@@ -30,8 +30,15 @@ interface Block {
   ffnDown: Linear;
 }
 
-/** Logits of every position, [ids.length][vocabSize]; position i has seen ids[0..i]. */
-export function referenceLogits(file: Uint8Array, ids: readonly number[]): Float64Array[] {
+/** At which position a token sees a past one; undefined: not any more. */
+export type Sight = (position: number, past: number) => number | undefined;
+
+/** Logits of every position, [ids.length][vocabSize]; position i has seen ids[0..i], or what `sight` leaves of them. */
+export function referenceLogits(
+  file: Uint8Array,
+  ids: readonly number[],
+  sight: Sight = (_, past) => past,
+): Float64Array[] {
   const manifest = readManifest(() => memorySource(file), "reference.gguf");
   const { config } = manifest;
   const blocks = manifest.layers.map(readBlock);
@@ -45,7 +52,7 @@ export function referenceLogits(file: Uint8Array, ids: readonly number[]): Float
     let x = Float64Array.from({ length: config.hiddenSize }, (_, i) => embedding[id * config.hiddenSize + i]);
     blocks.forEach((block, layer) => {
       const h = layerNorm(x, block.norm, config.layerNormEpsilon);
-      const attention = attend(config, block, h, position, caches[layer]);
+      const attention = attend(config, block, h, position, caches[layer], sight);
       const mlp = linear(block.ffnDown, linear(block.ffnUp, h).map(gelu));
       x = x.map((value, i) => value + attention[i] + mlp[i]);
     });
@@ -53,31 +60,36 @@ export function referenceLogits(file: Uint8Array, ids: readonly number[]): Float
   });
 }
 
-/** One token's attention over itself and all tokens before it, whose keys and values `cache` holds. */
+/** One token's attention over itself and the tokens before it, whose keys (not rotated) and values `cache` holds. */
 function attend(
   config: Phi2Config,
   block: Block,
   h: Float64Array,
   position: number,
   cache: { keys: Float64Array[]; values: Float64Array[] },
+  sight: Sight,
 ): Float64Array {
   const { hiddenSize, heads, headDim } = config;
   const qkv = linear(block.qkv, h);
   const q = rotate(config, qkv.slice(0, hiddenSize), position);
-  cache.keys.push(rotate(config, qkv.slice(hiddenSize, 2 * hiddenSize), position));
+  cache.keys.push(qkv.slice(hiddenSize, 2 * hiddenSize));
   cache.values.push(qkv.slice(2 * hiddenSize));
+  const seen = cache.keys.flatMap((key, past) => {
+    const at = sight(position, past);
+    return at === undefined ? [] : [{ key: rotate(config, key.slice(), at), value: cache.values[past] }];
+  });
 
   const mixed = new Float64Array(hiddenSize);
   for (let head = 0; head < heads; head++) {
     const first = head * headDim;
-    const scores = cache.keys.map((key) => {
+    const scores = seen.map(({ key }) => {
       let sum = 0;
       for (let d = first; d < first + headDim; d++) sum += q[d] * key[d];
       return sum / Math.sqrt(headDim);
     });
     const logWeights = logSoftmax(scores);
-    cache.values.forEach((value, past) => {
-      const weight = Math.exp(logWeights[past]);
+    seen.forEach(({ value }, i) => {
+      const weight = Math.exp(logWeights[i]);
       for (let d = first; d < first + headDim; d++) mixed[d] += weight * value[d];
     });
   }

@@ -10,7 +10,7 @@ import { instantiateKernels, type Kernels } from "../../runtime/compute/kernels.
 import { Team } from "../../runtime/compute/team.ts";
 import { subjectOf } from "../../runtime/memory/estimate.ts";
 import { plan } from "../../runtime/memory/plan.ts";
-import { writeRopeTable } from "../../runtime/memory/rope.ts";
+import { writeRotations } from "../../runtime/memory/rope.ts";
 import { Weights } from "../../runtime/memory/weights.ts";
 import { Phi2 } from "../../runtime/phi2.ts";
 import { Loader, loadVectors, planLoad } from "../../runtime/weights/load.ts";
@@ -56,7 +56,6 @@ test("a tiny model of transformers, by the scalar references alone: KL at most 1
   const module = await WebAssembly.compile((await device.kernel("simd")) as BufferSource);
   const kernels = references(instantiateKernels(device, module, memory));
 
-  writeRopeTable(layout, memory.buffer);
   loadVectors(manifest, model.shape, memory.buffer, layout.vectors);
   const loadPlan = planLoad(manifest, model.shape, layout.vectors, layout.stagingBytes);
   const staging = layout.threadScratch + layout.stagingOffset;
@@ -71,6 +70,7 @@ test("a tiny model of transformers, by the scalar references alone: KL at most 1
   for (let t = 0; t < ids.length; t++) {
     new Int32Array(memory.buffer, layout.ids, 1)[0] = ids[t];
     new Int32Array(memory.buffer, layout.positions, 1)[0] = t;
+    writeRotations(layout, memory.buffer, [t]);
     phi2.forward(1, 0);
     logits.push(new Float32Array(memory.buffer, layout.logits, manifest.config.vocabSize).slice());
   }

@@ -92,6 +92,26 @@ describe("the same tokens", () => {
     expect(seen.size).toBeGreaterThan(1);
   });
 
+  test("past the end of the context, and from a session that was saved elsewhere", async () => {
+    const rolling = { overflow: "roll", maxTokens: 200 } as const;
+    const [long, saved] = await withEngine(source, nodeDevice(), {}, async (engine) => {
+      const tokens = await textOf(engine, rolling);
+      const { session } = await engine.sessions.begin("the light");
+      return [tokens, await engine.sessions.export(session, "")] as const;
+    });
+    await withEngine(pack, deviceWith(least), {}, async (engine) => {
+      expect(await textOf(engine, rolling)).toEqual(long);
+      expect(await textOf(engine, { ...rolling, drafts: 0 })).toEqual(long);
+      const { session } = await engine.sessions.restore(saved);
+      // There is no memory for a cache beside the one that is planned: its text is read again.
+      expect(await textOf(engine)).toEqual(expected);
+      const tokens = engine.sessions.tokens(session);
+      const { cachedTokens } = await engine.generate([...tokens, 7], TOKENS, () => {}, session);
+      expect(cachedTokens).toBe(0);
+      expect(await engine.sessions.export(session, "").then(({ length }) => length)).toBeGreaterThan(saved.length);
+    });
+  });
+
   test("scores, too, also of the first rows of the embedding after other rows", async () => {
     const first = Array.from({ length: 20 }, (_, id) => id);
     const scores = async (engine: Engine) => [await engine.score(PROMPT, 5), await engine.score(first, 5)];

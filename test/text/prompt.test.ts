@@ -95,6 +95,12 @@ describe("encodeParts", () => {
   });
 });
 
+it.each([promptFormat(phi2), promptFormat(finetune)])("$name: a conversation begins with its opening", (format) => {
+  const opening = textOf(format.opening("Be brief."));
+  expect(opening).toContain("Be brief.");
+  expect(textOf(format.chat([system("Be brief."), user("hi")])).startsWith(opening)).toBe(true);
+});
+
 describe.each([promptFormat(phi2), promptFormat(finetune)])("$name, with bad input", (format) => {
   it("refuses a conversation without messages", () => {
     expect(() => format.chat([])).toThrow(expect.objectContaining({ code: "E_PROMPT_EMPTY" }));

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { PassThrough } from "node:stream";
@@ -53,24 +53,87 @@ test("/help, /stats and mistyped commands answer on stderr", async () => {
   expect(stderr).toMatchSnapshot();
 });
 
-test("/save writes the conversation, leaving nothing else behind", async () => {
+const messages = [
+  { role: "user", content: "hi" },
+  { role: "assistant", content: "On." },
+];
+
+test("/export writes the messages, leaving nothing else behind", async () => {
   const file = path.join(folder, "my talk.json");
-  const { code, stderr } = await piphi(["chat"], { stdin: `hi\n/save ${file}\n/save\n` });
+  const { code, stderr } = await piphi(["chat"], { stdin: `hi\n/export ${file}\n/export\n` });
   expect(code).toBe(0);
-  expect(stderr).toBe(`Saved to ${file}.\n/save needs the name of a file.\n`);
+  expect(stderr).toBe(`Saved to ${file}.\n/export needs the name of a file.\n`);
   expect(readdirSync(folder)).toEqual(["my talk.json"]);
-  expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({
-    model: "home",
-    messages: [
-      { role: "user", content: "hi" },
-      { role: "assistant", content: "On." },
-    ],
-  });
+  expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({ model: "home", messages });
 });
 
-test("a failed /save ends a piped conversation with an error", async () => {
-  const { code, stderr } = await piphi(["chat"], { stdin: `/save ${path.join(folder, "none", "x.json")}\nhi\n` });
+test("a failed /export ends a piped conversation with an error", async () => {
+  const { code, stderr } = await piphi(["chat"], { stdin: `/export ${path.join(folder, "none", "x.json")}\nhi\n` });
   expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining("ENOENT") });
+});
+
+test("/save saves the session with its messages, /load goes on with one", async () => {
+  const note = JSON.stringify({ messages });
+  const { calls, stderr } = await piphi(["chat"], { stdin: "hi\n/save a b.piphi\n/load c.piphi\nthere\n", note });
+  expect(stderr).toBe("Saved to a b.piphi, 168 MB.\nGoing on with c.piphi, 1 turn.\n");
+  expect(calls.find(({ method }) => method === "save")).toMatchObject({ input: "a b.piphi", options: { note } });
+  expect(turns(calls).at(-1)).toEqual([...messages, { role: "user", content: "there" }]);
+  expect(calls.filter(({ method }) => method === "closeSession")).toHaveLength(1);
+});
+
+test.each(["", "{}", '{"messages":[7]}', '{"messages":[{"role":"user"}]}'])(
+  "a note that is %s is refused",
+  async (note) => {
+    const { code, stderr, calls } = await piphi(["chat"], { stdin: "/load x.piphi\nhi\n", note });
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining("E_NOT_SESSION") });
+    expect(calls.filter(({ method }) => method === "closeSession")).toHaveLength(1);
+  },
+);
+
+test("--session begins a session that is not there, and saves what was said at the end", async () => {
+  const file = path.join(folder, "new.piphi");
+  const { calls, stderr } = await piphi(["chat", "--session", file], { stdin: "hi\n" });
+  expect(stderr).toBe(`Saved to ${file}, 168 MB.\n`);
+  expect(calls.map(({ method }) => method)).toEqual(["load", "session", "chat", "save", "close"]);
+  const silent = await piphi(["chat", "--session", file], { stdin: "" });
+  expect(silent.calls.map(({ method }) => method)).toEqual(["load", "session", "close"]);
+});
+
+test("--session goes on with one that is there, and leaves one alone that cannot be restored", async () => {
+  const file = path.join(folder, "old.piphi");
+  writeFileSync(file, "");
+  const note = JSON.stringify({ messages });
+  const { calls } = await piphi(["chat", "--session", file, "--system", "S"], { stdin: "there\n", note });
+  expect(turns(calls)).toEqual([[...messages, { role: "user", content: "there" }]]);
+  const restoreError = new PiPhiError("E_SESSION_MODEL", "Another model's.");
+  const refused = await piphi(["chat", "--session", file], { stdin: "hi\n", restoreError });
+  expect(refused.code).toBe(1);
+  expect(refused.calls.map(({ method }) => method)).toEqual(["load", "session", "restore", "close"]);
+  rmSync(file);
+});
+
+test("--session refuses a folder that is not there, and saves what was said before an error", async () => {
+  const nowhere = await piphi(["chat", "--session", path.join(folder, "none", "x")], { stdin: "hi\n" });
+  expect(nowhere).toMatchObject({ code: 1, calls: [] });
+  const file = path.join(folder, "failing.piphi");
+  const failing = await piphi(["chat", "--session", file, "--ctx-overflow", "stop"], {
+    stdin: "hi\n/export /nowhere/at/all\n",
+  });
+  expect(failing).toMatchObject({ code: 1, stderr: expect.stringContaining("ENOENT") });
+  expect(failing.call("save")).toMatchObject({ input: file, options: { note: JSON.stringify({ messages }) } });
+});
+
+test("the context rolls, unless it is too short or is told to stop", async () => {
+  const overflow = async (args: string[], contextLength?: number) =>
+    (await piphi(["chat", ...args], { stdin: "hi\n", contextLength })).call("chat")?.options.overflow;
+  expect(await overflow([])).toBe("roll");
+  expect(await overflow([], 64)).toBe("stop");
+  expect(await overflow(["--ctx-overflow", "stop"])).toBe("stop");
+});
+
+test("/stats tells what left the context", async () => {
+  const { stderr } = await piphi(["chat"], { stdin: "hi\n/stats\n", rolledTokens: 1024 });
+  expect(stderr).toContain("the oldest 1,024 tokens left the context");
 });
 
 test("an interrupt of the process ends a piped conversation", async () => {

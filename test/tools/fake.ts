@@ -12,6 +12,7 @@ import type {
   Inspection,
   LoadOptions,
   Phi,
+  Session,
 } from "../../devices/node/index.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { Api, Environment } from "../../tools/context.ts";
@@ -50,6 +51,12 @@ export interface Script {
   /** Thrown after the deltas. */
   answerError?: unknown;
   cachedTokens?: number;
+  rolledTokens?: number;
+  /** The note of every session that is restored. */
+  note?: string;
+  /** Thrown where a session is saved, and restored. */
+  saveError?: unknown;
+  restoreError?: unknown;
   /** Prompts of more messages (or characters) than this are too long. */
   longestPrompt?: number;
   duringLoad?: (options: LoadOptions) => void | Promise<void>;
@@ -136,6 +143,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
         promptTokens,
         cachedTokens: script.cachedTokens ?? 0,
         generatedTokens: tokens.length,
+        rolledTokens: script.rolledTokens,
         stopReason: options.signal?.aborted ? "cancelled" : "eos",
         timings: timings(rate),
       };
@@ -147,6 +155,24 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
     // biome-ignore lint/suspicious/noThenProperty: a Generation can be awaited for its result
     return { [Symbol.asyncIterator]: () => deltas, then: (resolve, reject) => drain().then(resolve, reject) };
   }
+
+  const session = (note: string): Session => ({
+    prefix: "",
+    note,
+    generate: (input, options) => phi.generate(input, options),
+    chat: (messages, options) => phi.chat(messages, options),
+    tokens: async () => [],
+    async save(path, options = {}) {
+      calls.push({ method: "save", input: path, options: { ...options } });
+      if (script.saveError) throw script.saveError;
+      return 168_000_000;
+    },
+    export: async () => new Uint8Array(),
+    async close() {
+      calls.push({ method: "closeSession", input: undefined, options: {} });
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  });
 
   const phi: Phi = {
     info: {
@@ -179,6 +205,15 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
         [6, -1.5],
       ];
       return { ids, positions: ids.map((id) => ({ id, top: top.slice(0, options.top) })) };
+    },
+    async session(options = {}) {
+      calls.push({ method: "session", input: undefined, options: { ...options } });
+      return session("");
+    },
+    async restore(from, options = {}) {
+      calls.push({ method: "restore", input: from, options: { ...options } });
+      if (script.restoreError) throw script.restoreError;
+      return session(script.note ?? "");
     },
     tokenize: async (text) => ({ ids: [...text].map((_, i) => i), pieces: [...text] }),
     detokenize: async (ids) => ids.map((id) => (id === 5 ? "\n" : ` t${id}`)).join(""),

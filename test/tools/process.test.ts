@@ -15,13 +15,13 @@ interface Outcome {
   stderr: string;
 }
 
-function piphi(args: string[], env: Record<string, string> = {}): Promise<Outcome> {
+function piphi(args: string[], stdin = ""): Promise<Outcome> {
   return new Promise((resolve) => {
-    const options = { env: { ...process.env, ...env }, maxBuffer: 1 << 26 };
+    const options = { env: process.env, maxBuffer: 1 << 26 };
     const child = execFile(process.execPath, [CLI, ...args], options, (_, stdout, stderr) => {
       resolve({ code: child.exitCode, stdout, stderr });
     });
-    child.stdin!.end();
+    child.stdin!.end(stdin);
   });
 }
 
@@ -138,5 +138,27 @@ describe("streams and signals", () => {
     expect(stdout).toBe('{"intent":"HassTurnOn","area":"kitchen","domain":"light"}\n');
     expect(stderr).toBe("");
     expect(code).toBe(0);
+  });
+});
+
+describe("a conversation over several processes", () => {
+  test("says what it says in one, past the end of the context too", async () => {
+    const model = temporaryFile("talk.gguf", randomModel({ seed: 4, contextLength: 128, peaked: 5 }));
+    const turns = ["the light", "and the light", "is it so", "the end"].map((line) => `${line}\n`);
+    const args = ["chat", model, "-n", "70"];
+    const whole = await piphi(args, turns.join(""));
+    expect(whole).toMatchObject({ code: 0, stderr: "" });
+    const file = temporaryPath("talk.piphi");
+    let said = "";
+    for (const turn of turns) {
+      const { code, stdout, stderr } = await piphi([...args, "--session", file], turn);
+      expect(code, stderr).toBe(0);
+      said += stdout;
+    }
+    expect(said).toBe(whole.stdout);
+    const stats = await piphi([...args, "--session", file], "more\n/stats\n");
+    expect(stats.stderr).toMatch(/left the context/);
+    const refused = await piphi([...args, "--session", file, "--kv", "f16"], "more\n");
+    expect(refused).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("E_SESSION_KV") });
   });
 });

@@ -96,7 +96,7 @@ test("nothing piped in is an empty prompt", async () => {
 test("every flag reaches the library", async () => {
   const flags =
     "--ctx 128 --threads 3 --ram 1G --kv f16 --dense exact --kernel simd --temp .5 --top-k 7 --top-p 0.9 --min-p 0.1 " +
-    "--repeat-penalty 1.2 --seed 42 --stop a --stop b -n 9";
+    "--ctx-overflow roll --repeat-penalty 1.2 --seed 42 --stop a --stop b -n 9";
   const { call } = await piphi(["run", "--raw", ...flags.split(" "), "hi"]);
   const load = { contextLength: 128, threads: 3, ram: "1G", kv: "f16", dense: "exact", kernel: "simd" };
   expect(call("load")?.options).toMatchObject(load);
@@ -107,6 +107,7 @@ test("every flag reaches the library", async () => {
     topK: 7,
     topP: 0.9,
     minP: 0.1,
+    overflow: "roll",
     repeatPenalty: 1.2,
     seed: 42,
     stop: ["a", "b"],

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findChromium, launchChromium } from "../../tools/bench/peers/chromium.mjs";
 import { writeGguf } from "../fixtures/gguf-writer.ts";
 import { randomModel, randomModelParts, writeShards } from "../fixtures/random-model.ts";
+import { temporaryFile } from "../fixtures/temporary.ts";
 import { LONELY, startServer, type TestServer } from "./server.ts";
 
 type Node = typeof import("../../devices/node/index.ts");
@@ -14,7 +15,7 @@ declare const piphi: typeof import("../../devices/web/index.ts");
 const PROMPT = "Instruct: turn on the kitchen lights\nOutput:";
 const NODE = new URL("../../dist/devices/node/index.js", import.meta.url).href;
 
-const random = randomModelParts({ peaked: 5 });
+const random = randomModelParts({ peaked: 5, contextLength: 128 });
 const parts = writeShards(random, 3);
 const partName = (i: number) => `/random-0000${i + 1}-of-00003.gguf`;
 const models = new Map([
@@ -111,6 +112,38 @@ describe.skipIf(!executable)("piphi/web", () => {
       expect(cancelled.stopReason).toBe("cancelled");
       expect(next.tokens).toEqual(cancelled.tokens.slice(0, 1));
       expect(error).toBe("E_CLOSED");
+    });
+
+    it("rolls a full context, and takes up a session that Node has saved, as Node does", async () => {
+      const options = { maxTokens: 150, ignoreEos: true, overflow: "roll" } as const;
+      const { load } = (await import(/* @vite-ignore */ NODE)) as Node;
+      await using node = await load(temporaryFile("random.gguf", models.get("/random.gguf")!), {
+        threads: 1,
+        kv: "int8",
+      });
+      const session = await node.session();
+      const { tokens } = await session.generate("the light", { ...options, maxTokens: 200 });
+      const saved = Buffer.from(await session.export({ note: "n" })).toString("base64");
+      const all = [...(await session.tokens()), 7];
+      const expected = (await session.generate(all, options)).tokens;
+      const inPage = await page.evaluate(
+        async ([saved, all, options]) => {
+          const phi = await piphi.load("/random.gguf", { threads: 2 });
+          const { tokens } = await phi.generate("the light", { ...options, maxTokens: 200 });
+          const bytes = Uint8Array.from(atob(saved), (character) => character.charCodeAt(0));
+          const session = await phi.restore(bytes);
+          const again = await session.export();
+          const same = again.every((byte, i) => byte === bytes[i]);
+          const next = await session.generate(all, options);
+          const refusals = [() => session.save("x"), () => phi.restore("x")];
+          const codes = await Promise.all(refusals.map((act) => act().catch(({ code }) => code)));
+          await phi.close();
+          return { tokens, note: session.note, same, next, codes };
+        },
+        [saved, all, options] as const,
+      );
+      expect(inPage).toMatchObject({ tokens, note: "n", same: true, codes: ["E_USAGE", "E_USAGE"] });
+      expect(inPage.next).toMatchObject({ tokens: expected, cachedTokens: all.length - 1 });
     });
 
     it("loads the parts of a model by address, and whatever holds a file", async () => {

@@ -23,6 +23,7 @@ const TESTS = [
   "test/kernels/matmul.test.ts",
   "test/kernels/pointwise.test.ts",
   "test/kernels/attention.test.ts",
+  "test/kernels/roll.test.ts",
   "test/compute/kernels.test.ts",
 ];
 const PROMPT = "turn on the kitchen lights";

@@ -1,22 +1,26 @@
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { createInterface, type Interface } from "node:readline";
-import type { ChatMessage, GenerateOptions, GenerateResult, Phi } from "../../devices/node/index.ts";
-import { PiPhiError } from "../../runtime/errors.ts";
+import type { ChatMessage, GenerateOptions, GenerateResult, Phi, Session } from "../../devices/node/index.ts";
+import { LEAST_ROLLING_CONTEXT, PiPhiError } from "../../runtime/index.ts";
 import { formatStats, printAnswer } from "../answer.ts";
 import type { Context } from "../context.ts";
 import { ANSWER_FLAGS, LOAD_FLAGS, MODEL_FLAG, toGenerateOptions, toLoadOptions } from "../flags.ts";
 import { onlyModel } from "../input.ts";
 import { withModel } from "../model.ts";
 import { defineCommand, text } from "../options.ts";
-import { columns, palette, printable } from "../output.ts";
+import { columns, formatBytes, palette, plural, printable } from "../output.ts";
 import { reportError } from "../report.ts";
 import { didYouMean } from "../suggest.ts";
 
 const COMMANDS: Record<string, string> = {
   "/help": "this list",
   "/reset": "forget the conversation",
-  "/save FILE": "write the conversation as JSON",
+  "/save FILE": "save the conversation as a session, with what has been computed",
+  "/load FILE": "go on with a saved session",
+  "/export FILE": "write the messages as JSON",
   "/stats": "timings and memory of the last answer",
   "/exit": "leave (as do Ctrl-D, and Ctrl-C on an empty line)",
 };
@@ -35,20 +39,45 @@ async function saveJson(path: string, document: unknown): Promise<void> {
   }
 }
 
+/** The messages in the note that `/save` leaves in a session; throws E_NOT_SESSION. */
+function messagesOf(path: string, note: string): ChatMessage[] {
+  try {
+    const { messages } = JSON.parse(note);
+    const sound = (message: ChatMessage) => typeof message.role === "string" && typeof message.content === "string";
+    if (Array.isArray(messages) && messages.every(sound)) return messages;
+  } catch {
+    // Another program's note.
+  }
+  const message = `${path} is a session without a conversation. Give one that piphi chat saved.`;
+  throw new PiPhiError("E_NOT_SESSION", message, { path });
+}
+
 class Conversation {
   private messages: ChatMessage[] = [];
   private last: GenerateResult | undefined;
   /** The running answer's. */
   private turn: AbortController | undefined;
+  /** Whether something was said that is not saved. */
+  private unsaved = false;
 
-  constructor(
+  private constructor(
     private readonly phi: Phi,
+    private session: Session,
     private readonly context: Context,
     private readonly options: GenerateOptions,
     private readonly system: string | undefined,
   ) {
     this.reset();
     context.signal.addEventListener("abort", () => this.turn?.abort(), { once: true });
+  }
+
+  static async begin(
+    phi: Phi,
+    context: Context,
+    options: GenerateOptions,
+    system: string | undefined,
+  ): Promise<Conversation> {
+    return new Conversation(phi, await phi.session(), context, options, system);
   }
 
   private reset(): void {
@@ -75,7 +104,10 @@ class Conversation {
     try {
       this.last = await this.ask(question, turn.signal);
       const reply = this.last.text.trim();
-      if (reply !== "") this.messages.push(question, { role: "assistant", content: reply });
+      if (reply !== "") {
+        this.messages.push(question, { role: "assistant", content: reply });
+        this.unsaved = true;
+      }
     } finally {
       this.turn = undefined;
     }
@@ -85,7 +117,7 @@ class Conversation {
   private async ask(question: ChatMessage, signal: AbortSignal): Promise<GenerateResult> {
     for (;;) {
       try {
-        const generation = this.phi.chat([...this.messages, question], { ...this.options, signal });
+        const generation = this.session.chat([...this.messages, question], { ...this.options, signal });
         return await printAnswer(generation, this.context.stdout, true);
       } catch (error) {
         const first = this.messages.findIndex(({ role }) => role === "user");
@@ -103,10 +135,11 @@ class Conversation {
     if (name === "/exit" || name === "/quit") return false;
     if (name === "/reset") {
       this.reset();
+      this.unsaved = true;
       this.note("The conversation is forgotten.");
     } else if (name === "/help") this.context.stderr.write(columns(Object.entries(COMMANDS)));
     else if (name === "/stats") await this.stats();
-    else if (name === "/save") await this.save(argument);
+    else if (name in FILE_COMMANDS) await this.withFile(name as keyof typeof FILE_COMMANDS, argument);
     else {
       const known = Object.keys(COMMANDS).map((command) => command.split(" ")[0]);
       this.note(`Unknown command "${printable(name)}".${didYouMean(name, known) || " /help lists them."}`);
@@ -119,14 +152,52 @@ class Conversation {
     else this.context.stderr.write(formatStats(this.last, this.phi.info, await this.phi.memory()));
   }
 
-  private async save(path: string): Promise<void> {
-    if (path === "") {
-      this.note("/save needs the name of a file.");
-      return;
+  private async withFile(name: keyof typeof FILE_COMMANDS, path: string): Promise<void> {
+    if (path === "") this.note(`${name} needs the name of a file.`);
+    else await this[FILE_COMMANDS[name]](path);
+  }
+
+  /** Goes on with a session that was saved; what was said before is forgotten. */
+  async load(path: string): Promise<void> {
+    const { phi, context } = this;
+    const session = await phi.restore(path, { signal: context.signal });
+    const before = this.session;
+    try {
+      this.messages = messagesOf(path, session.note);
+      this.session = session;
+    } finally {
+      await (this.session === session ? before : session).close();
     }
+    this.unsaved = false;
+    const turns = this.messages.filter(({ role }) => role === "user").length;
+    this.note(`Going on with ${printable(path)}, ${plural(turns, "turn")}.`);
+  }
+
+  async save(path: string): Promise<void> {
+    const bytes = await this.session.save(path, { note: JSON.stringify({ messages: this.messages }) });
+    this.unsaved = false;
+    this.note(`Saved to ${printable(path)}, ${formatBytes(bytes)}.`);
+  }
+
+  async saveChanges(path: string): Promise<void> {
+    if (this.unsaved) await this.save(path);
+  }
+
+  async export(path: string): Promise<void> {
     await saveJson(path, { model: this.phi.info.name, messages: this.messages });
     this.note(`Saved to ${printable(path)}.`);
   }
+}
+
+/** Commands about files, and what does them. */
+const FILE_COMMANDS = { "/save": "save", "/load": "load", "/export": "export" } as const;
+
+/** Before a conversation that would then be lost; throws E_FILE_WRITE. */
+function refuseMissingFolder(file: string): void {
+  const folder = dirname(resolve(file));
+  if (existsSync(folder)) return;
+  const message = `There is no folder ${folder} to save the session in. Make it first, or choose another place.`;
+  throw new PiPhiError("E_FILE_WRITE", message, { path: file, errno: "ENOENT" });
 }
 
 /** Ctrl-C in the line editor: ends the answer, or clears the line, or leaves. */
@@ -187,18 +258,30 @@ export const chat = defineCommand({
   options: {
     ...MODEL_FLAG,
     system: text("TEXT", "what the model is told before the conversation"),
+    session: text("FILE", "go on with the session in FILE, if there is one, and save it there at the end"),
     ...ANSWER_FLAGS,
     ...LOAD_FLAGS,
   },
   examples: [
     ["piphi chat", "with the embedded model"],
     ['piphi chat phi-2.Q4_0.gguf --system "Answer in one sentence." --temp 0.7', "with a model of your own"],
+    ["piphi chat --session talk.piphi", "a conversation that goes on where it ended last time"],
     ["printf 'hello\\ngood night\\n' | piphi chat", "a turn a line"],
   ],
 
   async run(values, words, context) {
+    const { system, session } = values;
+    if (session !== undefined) refuseMissingFolder(session);
     await withModel(context, onlyModel(values.model, words), toLoadOptions(values), async (phi) => {
-      await converse(new Conversation(phi, context, toGenerateOptions(values), values.system), context);
+      const overflow = phi.info.contextLength < LEAST_ROLLING_CONTEXT ? "stop" : "roll";
+      const { overflow: asked = overflow, ...options } = toGenerateOptions(values);
+      const conversation = await Conversation.begin(phi, context, { ...options, overflow: asked }, system);
+      if (session !== undefined && existsSync(session)) await conversation.load(session);
+      try {
+        await converse(conversation, context);
+      } finally {
+        if (session !== undefined) await conversation.saveChanges(session);
+      }
     });
   },
 });
