@@ -9,13 +9,16 @@ import { setEngineFlags } from "./engine-flags.ts";
 import { openFile } from "./files.ts";
 import { EMBEDDED_MODEL } from "./paths.ts";
 import { packFor } from "./store.ts";
+import { type DeviceEstimate, estimateFor } from "./targets.ts";
 
 export * from "../../runtime/index.ts";
-export { type Check, type Diagnosis, diagnose } from "./diagnose.ts";
+export { DEVICE_IDS, TARGETS } from "../profiles/profiles.ts";
+export { type Diagnosis, diagnose } from "./diagnose.ts";
+export type { Check } from "./doctor/check.ts";
 export { type Inspection, inspect, tokenize } from "./inspect.ts";
 export { checkPack, type PackFileOptions, packFile } from "./packing.ts";
-export { EMBEDDED_MODEL } from "./paths.ts";
-export { storeFolder } from "./store.ts";
+export { EMBEDDED_MODEL, storeFolder } from "./paths.ts";
+export type { DeviceEstimate } from "./targets.ts";
 
 export interface NodeLoadOptions extends LoadOptions {
   /**
@@ -46,4 +49,12 @@ export async function load(model: string = EMBEDDED_MODEL, options: NodeLoadOpti
 export async function estimate(model: string = EMBEDDED_MODEL, options: NodeLoadOptions = {}): Promise<Estimate> {
   const { pack, ...rest } = options;
   return estimateModel(nodeDevice(), openFile, model, rest, pack && model !== EMBEDDED_MODEL);
+}
+
+/**
+ * The same for another device, by the id of its profile (DEVICE_IDS): the plan and the speed that its figures predict.
+ * Without a model: Phi-2 in Q4_0. Throws E_USAGE for an unknown device.
+ */
+export async function estimateOn(device: string, model?: string, options: LoadOptions = {}): Promise<DeviceEstimate> {
+  return estimateFor(device, model, options);
 }
