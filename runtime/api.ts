@@ -199,6 +199,8 @@ export interface Estimate {
    * fit, and where nothing is known of the device's speed (browsers).
    */
   predictedTokensPerSecond: number | null;
+  /** Whose figures that prediction is made of, such as "pi-5: 11.59 GB/s of memory, 90 MB/s of sd". */
+  predictedFrom: string | null;
   /** What to do when it does not fit. */
   remedy?: string;
 }

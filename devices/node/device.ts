@@ -17,8 +17,13 @@ import { endPromotion, PROMOTION_BYTES, type PromotionTask } from "./promotion.t
 export function nodeDevice(): Device {
   return {
     name: `node ${process.version} ${process.platform} ${process.arch}`,
-    threads: thisMachine().threads,
-    speed: thisMachine().speed,
+    // Looked at where it is asked for: most threads do not.
+    get threads() {
+      return thisMachine().threads;
+    },
+    get speed() {
+      return thisMachine().speed;
+    },
     sharedMemory: true,
     availableBytes: availableMemory,
     peakBytes: peakMemory,

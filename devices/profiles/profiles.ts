@@ -110,12 +110,21 @@ export function targetOfSize(profile: Profile, bytes: number): Target {
   return targets.find(({ totalBytes }) => totalBytes >= bytes) ?? targets[targets.length - 1];
 }
 
+/** The same machine with storage that was measured, bytes a second. */
+export function withStorage(speed: MachineSpeed, storageBytes: number): MachineSpeed {
+  const [memory] = speed.figures.split(", ");
+  return { ...speed, storageBytes, figures: `${memory}, ${Math.round(storageBytes / 1e6)} MB/s measured here` };
+}
+
 /** What predictions are made of; from the profile's usual storage where `storage` is not among its kinds. */
 export function speedOf(profile: Profile, storage?: StorageKind): MachineSpeed {
   const { memory, clock, cores, instructionsPerCycle, instructionsPerWeight } = profile;
   const { usual, reads } = profile.storage;
-  const read = (storage && reads[storage]) ?? reads[usual as StorageKind];
+  const kind = storage && reads[storage] ? storage : (usual as StorageKind);
+  const read = reads[kind];
+  const figures = `${memory.all.value} GB/s of memory${read ? `, ${read.value} MB/s of ${kind}` : ""}`;
   return {
+    figures: `${profile.id}: ${figures}`,
     cores: cores.fast.value,
     memoryBytes: { one: memory.one.value * 1e9, all: memory.all.value * 1e9 },
     ...(read ? { storageBytes: read.value * 1e6 } : {}),

@@ -59,13 +59,11 @@ export function estimateLayout(
   };
   try {
     const layout = plan(subject, asked);
-    return {
-      fits: true,
-      ...describe(layout),
-      predictedTokensPerSecond: speed ? predictTokensPerSecond(layout, speed) : null,
-    };
+    const predictedTokensPerSecond = speed ? predictTokensPerSecond(layout, speed) : null;
+    return { fits: true, ...describe(layout), predictedTokensPerSecond, predictedFrom: speed?.figures ?? null };
   } catch (error) {
     const least = describe(leastLayout(subject, asked));
-    return { fits: false, ...least, predictedTokensPerSecond: null, remedy: PiPhiError.from(error).message };
+    const unknown = { predictedTokensPerSecond: null, predictedFrom: null };
+    return { fits: false, ...least, ...unknown, remedy: PiPhiError.from(error).message };
   }
 }

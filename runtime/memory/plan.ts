@@ -52,17 +52,23 @@ function planContext(subject: Subject, options: PlanOptions): Layout {
   if (options.streamable) {
     const streamed = planStreamed(subject, options, limit);
     if (streamed.totalBytes <= limit) return streamed;
-    throw tooLittleMemory(subject, options, limit, streamed);
-  }
-  if (resident.totalBytes > ADDRESSABLE_BYTES) throw tooLarge(subject, options, resident);
-  throw tooLittleMemory(subject, options, limit, resident);
+  } else if (resident.totalBytes > ADDRESSABLE_BYTES) throw tooLarge(subject, options, resident);
+  throw tooLittleMemory(subject, options, limit);
 }
 
 /** The layout that asks for least, however large: what is shown of a model that does not fit. */
 export function leastLayout(subject: Subject, options: PlanOptions): Layout {
   const asked = { ...options, contextLength: options.shorterContexts?.at(-1) ?? options.contextLength };
   checkContext(subject.config, asked.contextLength);
-  return options.streamable ? planStreamed(subject, asked, 0) : layOutResident(subject, asked);
+  return least(subject, asked);
+}
+
+/** The smaller of both ways: a ring for a very small model would take more than its weights. */
+function least(subject: Subject, options: PlanOptions): Layout {
+  const resident = layOutResident(subject, options);
+  if (!options.streamable) return resident;
+  const streamed = planStreamed(subject, options, 0);
+  return streamed.totalBytes < resident.totalBytes ? streamed : resident;
 }
 
 /** The streamed layout that keeps as much as `limit` bytes allow; larger than them where even the least is. */
@@ -103,9 +109,10 @@ function tooLarge(subject: Subject, options: PlanOptions, layout: Layout): PiPhi
   );
 }
 
-function tooLittleMemory(subject: Subject, options: PlanOptions, limit: number, layout: Layout): PiPhiError {
+function tooLittleMemory(subject: Subject, options: PlanOptions, limit: number): PiPhiError {
+  const { totalBytes } = least(subject, options);
   const context = fittingContext(subject, options, limit);
-  const lacking = megabytes(layout.totalBytes - limit);
+  const lacking = megabytes(totalBytes - limit);
   const remedies = [
     ...(context >= 32 ? [`It fits with a context of ${context} tokens (--ctx ${context}).`] : []),
     ...(options.packable ? ["Packed (piphi pack), it can run with less memory than its weights have bytes."] : []),
@@ -114,7 +121,7 @@ function tooLittleMemory(subject: Subject, options: PlanOptions, limit: number, 
       : []),
   ];
   const { overheadBytes = 0 } = options;
-  const [needBytes, limitBytes] = [layout.totalBytes + overheadBytes, limit + overheadBytes];
+  const [needBytes, limitBytes] = [totalBytes + overheadBytes, limit + overheadBytes];
   return new PiPhiError(
     "E_MEMORY",
     `The model needs ${megabytes(needBytes)} and ${megabytes(limitBytes)} may be used. ${remedies.join(" ")}`,
@@ -124,10 +131,7 @@ function tooLittleMemory(subject: Subject, options: PlanOptions, limit: number, 
 
 /** The longest context, in steps of 32, that stays within `limit` bytes; 0 if none does. */
 function fittingContext(subject: Subject, options: PlanOptions, limit: number): number {
-  const size = (contextLength: number) => {
-    const asked = { ...options, contextLength };
-    return (options.streamable ? planStreamed(subject, asked, 0) : layOutResident(subject, asked)).totalBytes;
-  };
+  const size = (contextLength: number) => least(subject, { ...options, contextLength }).totalBytes;
   let low = 0;
   let high = Math.floor(options.contextLength / 32);
   while (low < high) {

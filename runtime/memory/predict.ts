@@ -15,6 +15,8 @@ import type { Layout } from "./layout.ts";
 
 /** What a machine can do; bytes are bytes a second. */
 export interface MachineSpeed {
+  /** Whose figures these are, for people. */
+  figures: string;
   /** Cores that count; threads beyond them add nothing. */
   cores: number;
   /** Read from memory by one thread, and by all together. */

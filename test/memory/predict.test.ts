@@ -15,6 +15,7 @@ const MIB = 1 << 20;
 const phi2 = knownSubject();
 
 const machines = fc.record({
+  figures: fc.constant("any"),
   cores: fc.integer({ min: 1, max: 16 }),
   memoryBytes: fc
     .tuple(fc.double({ min: 1e9, max: 5e10, noNaN: true }), fc.double({ min: 1, max: 4, noNaN: true }))
@@ -86,6 +87,7 @@ test("more memory never predicts fewer tokens a second; larger batches of a prom
 
 describe("by hand", () => {
   const speed: MachineSpeed = {
+    figures: "by hand",
     cores: 4,
     memoryBytes: { one: 4e9, all: 10e9 },
     storageBytes: 90e6,

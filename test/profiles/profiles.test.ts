@@ -1,7 +1,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { DEVICE_IDS, findTarget, PROFILES, speedOf, TARGETS, targetOfSize } from "../../devices/profiles/profiles.ts";
+import {
+  DEVICE_IDS,
+  findTarget,
+  PROFILES,
+  speedOf,
+  TARGETS,
+  targetOfSize,
+  withStorage,
+} from "../../devices/profiles/profiles.ts";
 import { faultsOf } from "./schema.ts";
 
 const FOLDER = fileURLToPath(new URL("../../devices/profiles/", import.meta.url));
@@ -75,6 +83,10 @@ describe("devices", () => {
     const pi5 = PROFILES.find(({ id }) => id === "pi-5")!;
     const { sd, nvme } = pi5.storage.reads;
     expect(speedOf(pi5).storageBytes).toBe(sd!.value * 1e6);
+    expect(speedOf(pi5).figures).toBe("pi-5: 11.59 GB/s of memory, 90 MB/s of sd");
+    const measured = withStorage(speedOf(pi5), 123.4e6);
+    expect(measured).toMatchObject({ storageBytes: 123.4e6, memoryBytes: speedOf(pi5).memoryBytes });
+    expect(measured.figures).toBe("pi-5: 11.59 GB/s of memory, 123 MB/s measured here");
     expect(speedOf(pi5, "nvme").storageBytes).toBe(nvme!.value * 1e6);
     expect(speedOf(pi5, "disk").storageBytes).toBe(sd!.value * 1e6);
     expect(speedOf(PROFILES.find(({ id }) => id === "ios-8gb")!).storageBytes).toBeUndefined();

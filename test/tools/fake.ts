@@ -104,6 +104,7 @@ const ESTIMATE: Estimate = {
   contextLength: 512,
   streamedBytesPerToken: 955_000_000,
   predictedTokensPerSecond: 0.914,
+  predictedFrom: "pi-5: 11.59 GB/s of memory, 90 MB/s of sd",
 };
 
 /** `calls` lists what the commands asked of the library, in order. */
@@ -234,7 +235,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
         model: model ?? "Phi-2",
         ramBytes: small ? 2 ** 29 : 2 ** 32,
       };
-      const remedy = { fits: false, predictedTokensPerSecond: null, remedy: "Free 120 MiB more." };
+      const remedy = { fits: false, predictedTokensPerSecond: null, predictedFrom: null, remedy: "Free 120 MiB more." };
       return { ...where, threads: 4, ...ESTIMATE, ...(small ? remedy : {}), ...script.estimate };
     },
     DEVICE_IDS: ["pi", "pi-4gb", "pi-zero"],

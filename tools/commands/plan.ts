@@ -29,7 +29,10 @@ function format({ fits, mode, layers, bytes, contextLength, ...plan }: Estimate)
     ["streamed a token", formatBytes(plan.streamedBytesPerToken)],
     ...(plan.predictedTokensPerSecond === null
       ? []
-      : [["decode", `${formatSpeed(plan.predictedTokensPerSecond)} tok/s, predicted and not measured`]]),
+      : [
+          ["decode", `${formatSpeed(plan.predictedTokensPerSecond)} tok/s, predicted and not measured`],
+          ["predicted from", `${plan.predictedFrom}`],
+        ]),
   ];
   return `${columns(rows)}${plan.remedy === undefined ? "" : `\n${plan.remedy}\n`}`;
 }
@@ -89,7 +92,8 @@ async function planDevice(
 export const plan = defineCommand({
   usage: "[MODEL]",
   notes: [
-    "Only the file's header is read. A model that is no pack yet is planned as the pack that `piphi run` would make.",
+    "Only the file's header is read, and a moment's worth more where weights would be streamed, to see how fast that is.",
+    "A model that is no pack yet is planned as the pack that `piphi run` would make.",
     PREDICTION,
   ],
   options: OPTIONS,

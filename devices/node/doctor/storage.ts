@@ -5,16 +5,13 @@ import fs from "node:fs";
 import path from "node:path";
 import { PiPhiError } from "../../../runtime/errors.ts";
 import { knownSubject } from "../../../runtime/memory/known.ts";
-import { READ_ALIGNMENT } from "../../../runtime/memory/layout.ts";
 import { plan } from "../../../runtime/memory/plan.ts";
-import { openAhead } from "../direct.ts";
+import { type ReadSpeed, readSpeed } from "../read-speed.ts";
 import { bad, type Check, good } from "./check.ts";
 
-const READ_BYTES = 1 << 20;
-const DEPTH = 4;
 /** What is read at most, and for how long. */
-const SAMPLE_BYTES = 256 << 20;
-const SAMPLE_MS = 1000;
+const SAMPLE = { bytes: 256 << 20, ms: 1000 };
+const BLOCK_BYTES = 1 << 20;
 /** A file made for the purpose; large enough to outlast what a card answers from its own memory. */
 const TEMPORARY_BYTES = 32 << 20;
 /** Below this, a token of Phi-2 at 1 GiB takes longer than most people wait. */
@@ -53,21 +50,19 @@ export function streamedBytesAt1GiB(): number {
   }).streamedBytesPerToken;
 }
 
-interface Measured {
-  bytesPerSecond: number;
-  direct: boolean;
+interface Measured extends ReadSpeed {
   /** What was read, for people. */
   file: string;
 }
 
 async function measure(store: string): Promise<Measured> {
   const pack = largestPack(path.join(store, "packs"));
-  if (pack) return { ...(await readThrough(pack)), file: path.basename(pack) };
+  if (pack) return { ...(await readSpeed(pack, SAMPLE)), file: path.basename(pack) };
   const folder = nearestFolder(store);
   const temporary = path.join(folder, `.piphi-doctor-${process.pid}.tmp`);
   try {
     writeTemporary(temporary);
-    return { ...(await readThrough(temporary)), file: `a temporary file in ${folder}` };
+    return { ...(await readSpeed(temporary, SAMPLE)), file: `a temporary file in ${folder}` };
   } finally {
     fs.rmSync(temporary, { force: true });
   }
@@ -91,41 +86,12 @@ function nearestFolder(folder: string): string {
 }
 
 function writeTemporary(file: string): void {
-  const block = randomFillSync(new Uint8Array(READ_BYTES)); // zeros might never reach the storage
+  const block = randomFillSync(new Uint8Array(BLOCK_BYTES)); // zeros might never reach the storage
   const fd = fs.openSync(file, "wx");
   try {
-    for (let at = 0; at < TEMPORARY_BYTES; at += READ_BYTES) fs.writeSync(fd, block);
+    for (let at = 0; at < TEMPORARY_BYTES; at += BLOCK_BYTES) fs.writeSync(fd, block);
     fs.fsyncSync(fd);
   } finally {
     fs.closeSync(fd);
   }
-}
-
-/** Reads a file from its beginning as streaming does: direct, in large pieces, several at once. */
-async function readThrough(file: string): Promise<Omit<Measured, "file">> {
-  const source = openAhead(file);
-  try {
-    const pieces = Math.floor(Math.min(fs.statSync(file).size, SAMPLE_BYTES) / READ_BYTES);
-    const start = performance.now();
-    let next = 0;
-    let bytes = 0;
-    const reader = async () => {
-      const into = alignedBuffer(READ_BYTES);
-      while (next < pieces && performance.now() - start < SAMPLE_MS) {
-        await source.read(next++ * READ_BYTES, into);
-        bytes += READ_BYTES;
-      }
-    };
-    await Promise.all(Array.from({ length: DEPTH }, reader));
-    return { bytesPerSecond: (bytes * 1000) / (performance.now() - start), direct: source.direct() };
-  } finally {
-    source.close();
-  }
-}
-
-/** Memory that begins where direct reads want it: a WebAssembly page. */
-function alignedBuffer(bytes: number): Uint8Array {
-  const pages = Math.ceil(bytes / 65536);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-  return new Uint8Array(memory.buffer, 0, Math.floor(bytes / READ_ALIGNMENT) * READ_ALIGNMENT);
 }
