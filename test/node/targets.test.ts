@@ -1,7 +1,8 @@
 /** Plans for devices that are not this one. */
 
-import { expect, test } from "vitest";
-import { DEVICE_IDS, estimateOn, TARGETS } from "../../devices/node/index.ts";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { engineBytes } from "../../devices/node/device.ts";
+import { DEVICE_IDS, estimate, estimateOn, TARGETS } from "../../devices/node/index.ts";
 import { randomModel } from "../fixtures/random-model.ts";
 import { temporaryFile } from "../fixtures/temporary.ts";
 
@@ -47,4 +48,17 @@ test("an unknown device is wrong usage, with those that there are", async () => 
     message: expect.stringContaining("pi-5-8gb"),
     details: { device: "pi-6" },
   });
+});
+
+test("on this machine the model's own storage is measured, where weights would be streamed", async () => {
+  const file = temporaryFile("wide.gguf", randomModel({ hiddenSize: 512, layers: 32, heads: 8 }));
+  const inMemory = await estimate(file, { pack: true, threads: 1 });
+  expect(inMemory).toMatchObject({ mode: "mapped", predictedFrom: expect.not.stringContaining("measured") });
+  // The weights take 57 MB; half of them is left beside what the process has and what its engine takes.
+  const rss = vi.spyOn(process.memoryUsage, "rss").mockReturnValue(100e6);
+  onTestFinished(() => rss.mockRestore());
+  const ram = 100e6 + engineBytes(1) + 30e6;
+  const streamed = await estimate(file, { pack: true, threads: 1, ram });
+  expect(streamed).toMatchObject({ mode: "streamed", predictedFrom: expect.stringContaining("MB/s measured here") });
+  expect(streamed.predictedTokensPerSecond).toBeGreaterThan(0);
 });

@@ -40,7 +40,8 @@ function cpu({ features, target }: Machine): Check {
 }
 
 function threads({ cores, quota, threads: count }: Machine): Check {
-  const kinds = cores.slow > 0 ? `${cores.fast} fast and ${cores.slow} slow cores` : `${cores.fast} cores`;
+  const alike = cores.fast === 1 ? "1 core" : `${cores.fast} cores`;
+  const kinds = cores.slow > 0 ? `${cores.fast} fast and ${cores.slow} slow cores` : alike;
   const value = `${count} by default, of ${kinds}${quota === undefined ? "" : `, quota ${quota.toFixed(1)}`}`;
   if (quota !== undefined && quota < cores.fast) {
     return good(
