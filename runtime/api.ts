@@ -247,6 +247,13 @@ export interface Estimate {
   contextLength: number;
   /** Weight bytes that a token takes from storage. */
   streamedBytesPerToken: number;
+  /**
+   * What decode should reach, from the figures of the device's profile and not measured: null where the model does not
+   * fit, and where nothing is known of the device's speed (browsers).
+   */
+  predictedTokensPerSecond: number | null;
+  /** Whose figures that prediction is made of, such as "pi-5: 11.59 GB/s of memory, 90 MB/s of sd". */
+  predictedFrom: string | null;
   /** What to do when it does not fit. */
   remedy?: string;
 }

@@ -3,6 +3,8 @@
  * `runtime/` knows devices only through this interface; `devices/` implement it.
  */
 
+import type { MachineSpeed } from "./memory/predict.ts";
+
 /** A file that can be read at any offset, synchronously (engines live in workers, where that is allowed everywhere). */
 export interface ByteSource {
   /** For messages: a path, a URL or a file's name. */
@@ -64,6 +66,8 @@ export interface Device {
   readonly name: string;
   /** Threads that run at full speed side by side. */
   readonly threads: number;
+  /** What predictions are made of, where it is known. */
+  readonly speed?: MachineSpeed;
   /** Bytes that can be allocated now without harm, or undefined where the platform does not tell. */
   availableBytes(): number | undefined;
   /** Bytes of this process beside the model's memory: those it has now, and those its threads will still take. */

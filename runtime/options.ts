@@ -32,7 +32,7 @@ export function denseOf({ dense = "int8" }: LoadOptions): DensePrecision {
 
 export type PlanningDevice = Pick<
   Device,
-  "threads" | "sharedMemory" | "availableBytes" | "overheadBytes" | "openAhead" | "map"
+  "threads" | "sharedMemory" | "availableBytes" | "overheadBytes" | "openAhead" | "map" | "speed"
 >;
 
 /** Checks and completes load options; throws E_USAGE. */
@@ -54,15 +54,18 @@ export function planOptions(
   const threads = device.sharedMemory ? asked : 1;
   const { ramBytes, overheadBytes } = budgetOf(device, threads, options.ram);
   const contextLength = options.contextLength ?? defaultContext(config, kv, ramBytes, parallel);
+  const ahead = device.openAhead !== undefined && device.sharedMemory;
   return {
     contextLength,
+    shorterContexts: options.contextLength === undefined ? CONTEXTS.filter((one) => one < contextLength) : [],
     kv,
     threads,
     batchTokens: Math.max(parallel, Math.min(BATCH_TOKENS, Math.max(1, contextLength))),
     sequences: parallel,
     ramBytes,
     overheadBytes,
-    streamable: packed && device.openAhead !== undefined && device.sharedMemory,
+    streamable: packed && ahead,
+    packable: !packed && ahead,
   };
 }
 

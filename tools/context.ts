@@ -3,7 +3,16 @@
 /** The part of the public library that the command line stands on. */
 export type Api = Pick<
   typeof import("../devices/node/index.ts"),
-  "load" | "inspect" | "tokenize" | "diagnose" | "packFile" | "checkPack" | "estimate"
+  | "load"
+  | "inspect"
+  | "tokenize"
+  | "diagnose"
+  | "packFile"
+  | "checkPack"
+  | "estimate"
+  | "estimateOn"
+  | "DEVICE_IDS"
+  | "TARGETS"
 >;
 
 export type Input = NodeJS.ReadableStream & { isTTY?: boolean };

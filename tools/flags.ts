@@ -15,7 +15,11 @@ export const DENSE_FLAG = {
 
 export const LOAD_FLAGS = {
   ctx: integer("N", [1, 1_000_000], "context length in tokens; default: the model's, at most 2048"),
-  threads: integer("N", [1, 64], "threads; default: one for each core that this process may use"),
+  threads: integer(
+    "N",
+    [1, 64],
+    "threads; default: one for each fast core that affinity and CPU quota allow, at most 16",
+  ),
   ram: size("SIZE", "upper limit of memory, such as 512M or 1G; default: what is free"),
   kv: choice(["int8", "f16"], "type of the key/value cache; default: int8"),
   "no-pack": toggle("keep a GGUF file's weights in memory instead of packing them into the store once"),

@@ -21,6 +21,11 @@ export function formatRate(value: number): string {
   return Number.isFinite(value) ? value.toFixed(1) : "-";
 }
 
+/** Tokens a second: 12.3, 4.56, 0.034; one a minute is a speed too. */
+export function formatSpeed(value: number): string {
+  return value >= 10 ? value.toFixed(1) : value >= 1 ? value.toFixed(2) : value.toPrecision(2);
+}
+
 /** 2,779,683,840 */
 export function formatCount(count: number): string {
   return count.toLocaleString("en-US");

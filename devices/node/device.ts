@@ -2,13 +2,13 @@
 
 import fs from "node:fs";
 import { readFile } from "node:fs/promises";
-import os from "node:os";
 import { Worker } from "node:worker_threads";
 import type { Device, MappedFile, Thread } from "../../runtime/device.ts";
 import { createWasiHost } from "../wasi/host.ts";
 import { openAhead } from "./direct.ts";
 import { retreat } from "./engine-flags.ts";
 import { openFile } from "./files.ts";
+import { thisMachine } from "./machine.ts";
 import { adviseHugePages, mapFile } from "./mapping.ts";
 import { availableMemory } from "./memory.ts";
 import { distPath } from "./paths.ts";
@@ -18,11 +18,17 @@ import { writeAtomically } from "./writing.ts";
 export function nodeDevice(): Device {
   return {
     name: `node ${process.version} ${process.platform} ${process.arch}`,
-    threads: os.availableParallelism(),
+    // Looked at where it is asked for: most threads do not.
+    get threads() {
+      return thisMachine().threads;
+    },
+    get speed() {
+      return thisMachine().speed;
+    },
     sharedMemory: true,
     availableBytes: availableMemory,
     peakBytes: peakMemory,
-    overheadBytes: (threads) => ({ present: process.memoryUsage.rss(), growth: ENGINE_BYTES + threads * THREAD_BYTES }),
+    overheadBytes: (threads) => ({ present: process.memoryUsage.rss(), growth: engineBytes(threads) }),
     open: openFile,
     create: writeAtomically,
     openAhead,
@@ -61,8 +67,9 @@ function mapWeights(
 }
 
 /** What an engine and each of its threads take beside the model's memory: stacks, heaps, compiled kernels, vocabulary. */
-const ENGINE_BYTES = 32 << 20;
-const THREAD_BYTES = 8 << 20;
+export function engineBytes(threads: number): number {
+  return (32 << 20) + threads * (8 << 20);
+}
 
 /** V8 would let short-lived objects pile up to 48 MB in each thread before it looks for garbage. */
 const YOUNG_GENERATION_MB = { engine: 6, team: 1, reader: 1, packer: 4, promoter: 1 };

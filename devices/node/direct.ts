@@ -13,8 +13,13 @@ import { libc } from "./libc.ts";
 const read = promisify(fs.read);
 const DIRECT = fs.constants.O_DIRECT ?? 0;
 
+export interface DirectSource extends AheadSource {
+  /** Whether reads have gone past the page cache so far. */
+  direct(): boolean;
+}
+
 /** Opens a file; throws E_NOT_FOUND or E_FILE_READ. */
-export function openAhead(path: string): AheadSource {
+export function openAhead(path: string): DirectSource {
   let { fd, direct } = open(path);
   const { size } = fs.fstatSync(fd);
   const c = libc();
@@ -52,6 +57,7 @@ export function openAhead(path: string): AheadSource {
       }
       if (!direct && typeof c === "object") c.adviseFile(fd, offset, into.length, "dontNeed");
     },
+    direct: () => direct,
     close() {
       for (const one of opened.splice(0)) fs.closeSync(one);
     },

@@ -8,16 +8,16 @@
 
 import v8 from "node:v8";
 
-/** V8 13 and newer fuse neighbouring 128-bit operations into 256 bits on x64; PIPHI_REVECTORIZE=0 turns that off. */
-function revectorizes(): boolean {
-  return process.arch === "x64" && majorOfV8() >= 13 && process.env.PIPHI_REVECTORIZE !== "0";
-}
-
 let retreated = false;
+
+/** V8 13 and newer fuse neighbouring 128-bit operations into 256 bits on x64; PIPHI_REVECTORIZE=0 turns that off. */
+export function revectorizes(): boolean {
+  return !retreated && process.arch === "x64" && majorOfV8() >= 13 && process.env.PIPHI_REVECTORIZE !== "0";
+}
 
 /** Turns revectorization off for what is compiled from now on; false if it is not on. */
 export function retreat(): boolean {
-  if (retreated || !revectorizes()) return false;
+  if (!revectorizes()) return false;
   retreated = true;
   v8.setFlagsFromString("--no-experimental-wasm-revectorize");
   return true;

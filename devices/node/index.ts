@@ -3,19 +3,24 @@
 import { connect } from "../../runtime/client.ts";
 import type { Estimate, LoadOptions, Phi } from "../../runtime/index.ts";
 import { estimateModel } from "../../runtime/memory/estimate.ts";
-import { denseOf } from "../../runtime/options.ts";
+import { denseOf, type PlanningDevice } from "../../runtime/options.ts";
+import { withStorage } from "../profiles/profiles.ts";
 import { nodeDevice, startThread } from "./device.ts";
 import { setEngineFlags } from "./engine-flags.ts";
 import { openFile } from "./files.ts";
 import { EMBEDDED_MODEL } from "./paths.ts";
+import { readSpeed } from "./read-speed.ts";
 import { packFor } from "./store.ts";
+import { type DeviceEstimate, estimateFor } from "./targets.ts";
 
 export * from "../../runtime/index.ts";
-export { type Check, type Diagnosis, diagnose } from "./diagnose.ts";
+export { DEVICE_IDS, TARGETS } from "../profiles/profiles.ts";
+export { type Diagnosis, diagnose } from "./diagnose.ts";
+export type { Check } from "./doctor/check.ts";
 export { type Inspection, inspect, tokenize } from "./inspect.ts";
 export { checkPack, type PackFileOptions, packFile } from "./packing.ts";
-export { EMBEDDED_MODEL } from "./paths.ts";
-export { storeFolder } from "./store.ts";
+export { EMBEDDED_MODEL, storeFolder } from "./paths.ts";
+export type { DeviceEstimate } from "./targets.ts";
 
 export interface NodeLoadOptions extends LoadOptions {
   /**
@@ -39,11 +44,29 @@ export async function load(model: string = EMBEDDED_MODEL, options: NodeLoadOpti
   return connect(startThread("engine"), file, rest);
 }
 
+/** A model that would be streamed is read for so long, to predict from its own storage. */
+const PROBE = { bytes: 64 << 20, ms: 150 };
+
 /**
- * What loading would take, from the file's header alone; with `pack`, as the pack that would be made of it. Throws only
- * for files that cannot be loaded at all.
+ * What loading would take, from the file's header alone; with `pack`, as the pack that would be made of it. Where weights
+ * would be streamed, reads the file for a moment to predict how fast. Throws only for files that cannot be loaded at all.
  */
 export async function estimate(model: string = EMBEDDED_MODEL, options: NodeLoadOptions = {}): Promise<Estimate> {
   const { pack, ...rest } = options;
-  return estimateModel(nodeDevice(), openFile, model, rest, pack && model !== EMBEDDED_MODEL);
+  const device = nodeDevice();
+  const plan = (machine: PlanningDevice) => {
+    return estimateModel(machine, openFile, model, rest, pack && model !== EMBEDDED_MODEL);
+  };
+  const planned = plan(device);
+  if (planned.predictedTokensPerSecond === null || planned.mode !== "streamed") return planned;
+  const { bytesPerSecond } = await readSpeed(model, PROBE);
+  return plan({ ...device, threads: device.threads, speed: withStorage(device.speed!, bytesPerSecond) });
+}
+
+/**
+ * The same for another device, by the id of its profile (DEVICE_IDS): the plan and the speed that its figures predict.
+ * Without a model: Phi-2 in Q4_0. Throws E_USAGE for an unknown device.
+ */
+export async function estimateOn(device: string, model?: string, options: LoadOptions = {}): Promise<DeviceEstimate> {
+  return estimateFor(device, model, options);
 }

@@ -1,5 +1,7 @@
-/** Where the package's own files are. */
+/** Where the package's own files are, and the user's. */
 
+import os from "node:os";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** Folder of the built files: kernels, workers, the embedded model. */
@@ -17,3 +19,8 @@ export function distPath(name: string): string {
 
 /** Path of the model that comes with the package: home commands to intents. */
 export const EMBEDDED_MODEL = distPath("models/home.gguf");
+
+/** The local store: $PIPHI_HOME, by default ~/.cache/piphi. */
+export function storeFolder(): string {
+  return path.resolve(process.env.PIPHI_HOME || path.join(os.homedir(), ".cache", "piphi"));
+}

@@ -1,8 +1,7 @@
-/** The local store: packs of the model files that were used, in $PIPHI_HOME, by default ~/.cache/piphi. */
+/** The local store: packs of the model files that were used. */
 
 import { createHash } from "node:crypto";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import type { Progress } from "../../runtime/api.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
@@ -11,10 +10,7 @@ import { originOf } from "../../runtime/weights/pack.ts";
 import type { DensePrecision } from "../../runtime/weights/tiles.ts";
 import { openFile } from "./files.ts";
 import { checkPack, packFile } from "./packing.ts";
-
-export function storeFolder(): string {
-  return path.resolve(process.env.PIPHI_HOME || path.join(os.homedir(), ".cache", "piphi"));
-}
+import { storeFolder } from "./paths.ts";
 
 /** Where the store keeps the pack of a model file: one for each path and precision. */
 export function packPath(model: string, dense: DensePrecision): string {

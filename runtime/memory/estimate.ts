@@ -8,6 +8,7 @@ import { stagingBytesOf } from "../weights/load.ts";
 import { type Model, openModel } from "../weights/model.ts";
 import type { Layout, Subject } from "./layout.ts";
 import { leastLayout, type PlanOptions, plan } from "./plan.ts";
+import { type MachineSpeed, predictTokensPerSecond } from "./predict.ts";
 
 /** What is to be planned of a model. */
 export function subjectOf({ config, shape, weights }: Model): Subject {
@@ -30,14 +31,20 @@ export function estimateModel(
       subject,
       planOptions(device, opened.config, packed, options),
       packed && device.map !== undefined,
+      device.speed,
     );
   } finally {
     opened.close();
   }
 }
 
-/** What the planner says; `mappable`: weights that fit would be mapped. */
-export function estimateLayout(subject: Subject, asked: PlanOptions, mappable: boolean): Estimate {
+/** What the planner says; `mappable`: weights that fit would be mapped; `speed`: of the device, where it is known. */
+export function estimateLayout(
+  subject: Subject,
+  asked: PlanOptions,
+  mappable: boolean,
+  speed: MachineSpeed | undefined,
+): Estimate {
   const describe = (layout: Layout) => {
     const streamed = subject.shape.layers.filter((_, i) => {
       return [2 * i, 2 * i + 1].some((unit) => layout.units[unit].streamIndex >= 0);
@@ -51,8 +58,12 @@ export function estimateLayout(subject: Subject, asked: PlanOptions, mappable: b
     };
   };
   try {
-    return { fits: true, ...describe(plan(subject, asked)) };
+    const layout = plan(subject, asked);
+    const predictedTokensPerSecond = speed ? predictTokensPerSecond(layout, speed) : null;
+    return { fits: true, ...describe(layout), predictedTokensPerSecond, predictedFrom: speed?.figures ?? null };
   } catch (error) {
-    return { fits: false, ...describe(leastLayout(subject, asked)), remedy: PiPhiError.from(error).message };
+    const least = describe(leastLayout(subject, asked));
+    const unknown = { predictedTokensPerSecond: null, predictedFrom: null };
+    return { fits: false, ...least, ...unknown, remedy: PiPhiError.from(error).message };
   }
 }

@@ -16,8 +16,12 @@ export interface PlanOptions extends LayoutOptions {
   ramBytes?: number;
   /** What the process takes beside this memory: errors speak of both together, as limits do. */
   overheadBytes?: number;
+  /** Shorter contexts to turn to, longest first, where that of `contextLength` was not asked for and does not fit. */
+  shorterContexts?: readonly number[];
   /** Whether weights may be streamed: there is a pack file, and a device that can read ahead. */
   streamable: boolean;
+  /** Whether they could be, if the model were packed. */
+  packable?: boolean;
 }
 
 /** One is used, one is filled, one is on the way. */
@@ -31,6 +35,16 @@ const STREAMED_BATCH_SHARE = 1 / 8;
 
 /** The layout for a model; throws E_CONTEXT, E_MODEL_TOO_LARGE or E_MEMORY with what would fit. */
 export function plan(subject: Subject, options: PlanOptions): Layout {
+  const [next, ...rest] = options.shorterContexts ?? [];
+  if (next === undefined) return planContext(subject, options);
+  try {
+    return planContext(subject, options);
+  } catch {
+    return plan(subject, { ...options, contextLength: next, shorterContexts: rest });
+  }
+}
+
+function planContext(subject: Subject, options: PlanOptions): Layout {
   checkContext(subject.config, options.contextLength);
   const limit = Math.min(options.ramBytes ?? ADDRESSABLE_BYTES, ADDRESSABLE_BYTES);
   const resident = layOutResident(subject, options);
@@ -38,16 +52,23 @@ export function plan(subject: Subject, options: PlanOptions): Layout {
   if (options.streamable) {
     const streamed = planStreamed(subject, options, limit);
     if (streamed.totalBytes <= limit) return streamed;
-    throw tooLittleMemory(subject, options, limit, streamed);
-  }
-  if (resident.totalBytes > ADDRESSABLE_BYTES) throw tooLarge(subject, options, resident);
-  throw tooLittleMemory(subject, options, limit, resident);
+  } else if (resident.totalBytes > ADDRESSABLE_BYTES) throw tooLarge(subject, options, resident);
+  throw tooLittleMemory(subject, options, limit);
 }
 
 /** The layout that asks for least, however large: what is shown of a model that does not fit. */
 export function leastLayout(subject: Subject, options: PlanOptions): Layout {
-  checkContext(subject.config, options.contextLength);
-  return options.streamable ? planStreamed(subject, options, 0) : layOutResident(subject, options);
+  const asked = { ...options, contextLength: options.shorterContexts?.at(-1) ?? options.contextLength };
+  checkContext(subject.config, asked.contextLength);
+  return least(subject, asked);
+}
+
+/** The smaller of both ways: a ring for a very small model would take more than its weights. */
+function least(subject: Subject, options: PlanOptions): Layout {
+  const resident = layOutResident(subject, options);
+  if (!options.streamable) return resident;
+  const streamed = planStreamed(subject, options, 0);
+  return streamed.totalBytes < resident.totalBytes ? streamed : resident;
 }
 
 /** The streamed layout that keeps as much as `limit` bytes allow; larger than them where even the least is. */
@@ -76,9 +97,10 @@ function checkContext(config: Phi2Config, contextLength: number): void {
 }
 
 function tooLarge(subject: Subject, options: PlanOptions, layout: Layout): PiPhiError {
+  const pack = options.packable ? "Pack the model (piphi pack), so that its weights can be streamed, or use" : "Use";
   const remedy =
     layout.bytes.weights > ADDRESSABLE_BYTES - (1 << 28)
-      ? "Pack the model (piphi pack), so that its weights can be streamed, or use a smaller quantization, such as Q4_0 or Q4_K_M."
+      ? `${pack} a smaller quantization, such as Q4_0 or Q4_K_M.`
       : `Use a shorter context: ${fittingContext(subject, options, ADDRESSABLE_BYTES)} tokens fit.`;
   return new PiPhiError(
     "E_MODEL_TOO_LARGE",
@@ -87,30 +109,29 @@ function tooLarge(subject: Subject, options: PlanOptions, layout: Layout): PiPhi
   );
 }
 
-function tooLittleMemory(subject: Subject, options: PlanOptions, limit: number, layout: Layout): PiPhiError {
+function tooLittleMemory(subject: Subject, options: PlanOptions, limit: number): PiPhiError {
+  const { totalBytes } = least(subject, options);
   const context = fittingContext(subject, options, limit);
-  const lacking = megabytes(layout.totalBytes - limit);
+  const lacking = megabytes(totalBytes - limit);
   const remedies = [
     ...(context >= 32 ? [`It fits with a context of ${context} tokens (--ctx ${context}).`] : []),
-    ...(options.streamable ? [] : ["Packed (piphi pack), it can run with less memory than its weights have bytes."]),
-    ...(context < 32 && options.streamable ? [`Free ${lacking} more, or use a smaller model.`] : []),
-    ...(context < 32 && !options.streamable ? [`Or free ${lacking} more, or use a smaller quantization.`] : []),
+    ...(options.packable ? ["Packed (piphi pack), it can run with less memory than its weights have bytes."] : []),
+    ...(context < 32
+      ? [`Free ${lacking} more, or use a smaller ${options.streamable ? "model" : "quantization"}.`]
+      : []),
   ];
   const { overheadBytes = 0 } = options;
-  const [needBytes, limitBytes] = [layout.totalBytes + overheadBytes, limit + overheadBytes];
+  const [needBytes, limitBytes] = [totalBytes + overheadBytes, limit + overheadBytes];
   return new PiPhiError(
     "E_MEMORY",
     `The model needs ${megabytes(needBytes)} and ${megabytes(limitBytes)} may be used. ${remedies.join(" ")}`,
-    { needBytes, limitBytes, fittingContext: context },
+    { needBytes, limitBytes, lackingBytes: needBytes - limitBytes, fittingContext: context },
   );
 }
 
 /** The longest context, in steps of 32, that stays within `limit` bytes; 0 if none does. */
 function fittingContext(subject: Subject, options: PlanOptions, limit: number): number {
-  const size = (contextLength: number) => {
-    const asked = { ...options, contextLength };
-    return (options.streamable ? planStreamed(subject, asked, 0) : layOutResident(subject, asked)).totalBytes;
-  };
+  const size = (contextLength: number) => least(subject, { ...options, contextLength }).totalBytes;
   let low = 0;
   let high = Math.floor(options.contextLength / 32);
   while (low < high) {

@@ -2,59 +2,14 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Phi2Config } from "../../runtime/api.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { type Layout, READ_ALIGNMENT, type Subject } from "../../runtime/memory/layout.ts";
 import { choosePinned } from "../../runtime/memory/pinning.ts";
 import { type PlanOptions, plan } from "../../runtime/memory/plan.ts";
-import { matrixBytes, shapeOf } from "../../runtime/weights/shape.ts";
-import { TILE_KINDS, type TileKind } from "../../runtime/weights/tiles.ts";
+import { matrixBytes } from "../../runtime/weights/shape.ts";
+import { options, subjects } from "./arbitraries.ts";
 
 const MIB = 1 << 20;
-
-const subjects = fc
-  .record({
-    layers: fc.integer({ min: 1, max: 12 }),
-    heads: fc.integer({ min: 1, max: 8 }),
-    headDim: fc.constantFrom(32, 64, 80),
-    vocabSize: fc.integer({ min: 300, max: 9000 }),
-    fused: fc.boolean(),
-    kinds: fc.array(fc.constantFrom(...TILE_KINDS), { minLength: 5, maxLength: 5 }),
-    stagingBytes: fc.constantFrom(0, MIB),
-  })
-  .map(({ layers, heads, headDim, vocabSize, fused, kinds, stagingBytes }): Subject => {
-    const hiddenSize = Math.ceil((heads * headDim) / 32) * 32;
-    const config: Phi2Config = {
-      hiddenSize,
-      intermediateSize: 4 * hiddenSize,
-      layers,
-      heads,
-      headDim,
-      rotaryDim: 32,
-      ropeBase: 10000,
-      layerNormEpsilon: 1e-5,
-      contextLength: 2048,
-      vocabSize,
-    };
-    const qkv: TileKind[] = fused ? [kinds[0]] : [kinds[0], kinds[0], kinds[0]];
-    const layer = { qkv, attnOutput: kinds[1], ffnUp: kinds[2], ffnDown: kinds[3] };
-    const embedding = { type: 2, rowBytes: (hiddenSize / 32) * 18 };
-    return {
-      config,
-      stagingBytes,
-      shape: shapeOf(config, { layers: Array(layers).fill(layer), output: kinds[4], embedding }),
-    };
-  });
-
-const options = fc.record({
-  contextLength: fc.integer({ min: 1, max: 2048 }),
-  kv: fc.constantFrom("int8" as const, "f16" as const),
-  threads: fc.integer({ min: 1, max: 8 }),
-  batchTokens: fc.constantFrom(1, 64),
-  sequences: fc.integer({ min: 1, max: 3 }),
-  ramBytes: fc.option(fc.integer({ min: MIB, max: 400 * MIB }), { nil: undefined }),
-  streamable: fc.boolean(),
-});
 
 /** Every stretch of memory that a layout hands out, as [from, to). */
 function stretches(layout: Layout): [number, number][] {
@@ -137,8 +92,13 @@ test("nothing overlaps, everything is inside, and the budget holds; what does no
         const { code, details, message } = error as PiPhiError;
         expect(code).toBe("E_MEMORY");
         outcomes += "e";
+        // So much more is enough.
+        const ramBytes = asked.ramBytes! + (details.lackingBytes as number);
+        check(subject, { ...asked, ramBytes }, plan(subject, { ...asked, ramBytes }));
         const contextLength = details.fittingContext as number;
         if (contextLength === 0) return;
+        // The next step would not fit.
+        expect(() => plan(subject, { ...asked, contextLength: contextLength + 32 })).toThrow();
         expect(message).toContain(`--ctx ${contextLength}`);
         layout = plan(subject, { ...asked, contextLength });
         check(subject, asked, layout);
@@ -151,6 +111,37 @@ test("nothing overlaps, everything is inside, and the budget holds; what does no
   );
   // Each kind of answer was among them.
   for (const kind of "rse") expect(outcomes).toContain(kind);
+});
+
+test("a context that was not asked for gives way before the model is refused", () => {
+  fc.assert(
+    fc.property(subjects, options, (subject, asked) => {
+      const shorterContexts = [64, 32].filter((one) => one < asked.contextLength);
+      const tries = [asked.contextLength, ...shorterContexts].map((contextLength) => {
+        try {
+          return plan(subject, { ...asked, contextLength }).contextLength;
+        } catch {
+          return undefined;
+        }
+      });
+      const expected = tries.find((one) => one !== undefined);
+      const flexible = () => plan(subject, { ...asked, shorterContexts });
+      if (expected === undefined) expect(flexible).toThrow(PiPhiError);
+      else expect(flexible().contextLength).toBe(expected);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test.each([
+  { streamable: false, packable: true, says: "piphi pack" },
+  { streamable: false, packable: false, says: "smaller quantization" },
+  { streamable: true, packable: false, says: "smaller model" },
+])("a refusal advises what can be done: %j", ({ says, ...able }) => {
+  const [subject] = fc.sample(subjects, { numRuns: 1, seed: 1 });
+  const asked = { contextLength: 2048, kv: "f16", threads: 1, batchTokens: 64, sequences: 1, ramBytes: 65536 } as const;
+  expect(() => plan(subject, { ...asked, ...able })).toThrow(says);
+  if (!able.packable) expect(() => plan(subject, { ...asked, ...able })).not.toThrow("piphi pack");
 });
 
 test("the head's pieces are its row groups, each once", () => {

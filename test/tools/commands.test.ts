@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { PiPhiError } from "../../runtime/errors.ts";
-import { columns, formatBytes, formatMs } from "../../tools/output.ts";
+import { columns, formatBytes, formatMs, formatSpeed } from "../../tools/output.ts";
 import { loadingBar } from "../../tools/progress.ts";
 import { piphi } from "./fake.ts";
 
@@ -136,6 +136,7 @@ test("doctor", async () => {
 test("units", () => {
   const bytes = [0, 999, 1000, 1_602_000_000, 16_020_000_000, 999_999, 5e15].map(formatBytes);
   expect(bytes).toEqual(["0 B", "999 B", "1.00 kB", "1.60 GB", "16.0 GB", "1000 kB", "5000 TB"]);
+  expect([312.34, 9.876, 0.04321, 0.912].map(formatSpeed)).toEqual(["312.3", "9.88", "0.043", "0.91"]);
   expect([0, 9.96, 34.4, 999, 1500].map(formatMs)).toEqual(["0.0 ms", "10.0 ms", "34 ms", "999 ms", "1.50 s"]);
 });
 

@@ -14,6 +14,7 @@ import type {
   Phi,
   Session,
 } from "../../devices/node/index.ts";
+import { TARGETS } from "../../devices/profiles/profiles.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { Api, Environment } from "../../tools/context.ts";
 import { main } from "../../tools/main.ts";
@@ -109,6 +110,8 @@ const ESTIMATE: Estimate = {
   bytes: { weights: 600_000_000, kv: 86_000_000, scratch: 13_000_000, slots: 77_000_000, total: 776_000_000 },
   contextLength: 512,
   streamedBytesPerToken: 955_000_000,
+  predictedTokensPerSecond: 0.914,
+  predictedFrom: "pi-5: 11.59 GB/s of memory, 90 MB/s of sd",
 };
 
 /** `calls` lists what the commands asked of the library, in order. */
@@ -258,6 +261,20 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
       calls.push({ method: "estimate", input: model, options: { ...options } });
       return { ...ESTIMATE, ...script.estimate };
     },
+    async estimateOn(device, model, options = {}) {
+      calls.push({ method: "estimateOn", input: model, options: { ...options, device } });
+      const small = device === "pi-zero";
+      const where = {
+        device,
+        deviceName: device.toUpperCase(),
+        model: model ?? "Phi-2",
+        ramBytes: small ? 2 ** 29 : 2 ** 32,
+      };
+      const remedy = { fits: false, predictedTokensPerSecond: null, predictedFrom: null, remedy: "Free 120 MiB more." };
+      return { ...where, threads: 4, ...ESTIMATE, ...(small ? remedy : {}), ...script.estimate };
+    },
+    DEVICE_IDS: ["pi", "pi-4gb", "pi-zero"],
+    TARGETS: TARGETS.slice(0, 2).map((target, i) => ({ ...target, id: ["pi-zero", "pi-4gb"][i] })),
   };
   return { api, calls };
 }

@@ -47,6 +47,38 @@ test("plan shows where the bytes go, and the remedy where they do not fit", asyn
   expect(JSON.parse((await piphi(["plan", "--json"])).stdout)).toMatchObject({ fits: true, mode: "streamed" });
 });
 
+test("plan shows the speed as a prediction, and none where there is none", async () => {
+  expect((await piphi(["plan", "a.gguf"])).stdout).toMatch(/decode +0\.91 tok\/s, predicted and not measured\n/);
+  expect((await piphi(["plan"], { estimate: { predictedTokensPerSecond: null } })).stdout).not.toContain("decode");
+});
+
+test("plan --device plans for another device, Phi-2 where no model is named", async () => {
+  const { stdout, call } = await piphi(["plan", "--device", "pi", "--ram", "1G"]);
+  expect(call("estimateOn")).toMatchObject({ input: undefined, options: { device: "pi", ram: "1G" } });
+  expect(call("estimateOn")?.options).not.toHaveProperty("pack");
+  expect(stdout).toMatchSnapshot();
+  const json = await piphi(["plan", "a.gguf", "--device", "pi-4gb", "--json"]);
+  expect(JSON.parse(json.stdout)).toMatchObject({ device: "pi-4gb", model: "a.gguf", fits: true, threads: 4 });
+});
+
+test("plan --device all is a table, with the reasons below it", async () => {
+  const { stdout, calls } = await piphi(["plan", "--device", "all"]);
+  expect(calls.map(({ options }) => options.device)).toEqual(["pi-zero", "pi-4gb"]);
+  expect(stdout).toMatchSnapshot();
+  const { model, devices } = JSON.parse((await piphi(["plan", "--device", "all", "--json"])).stdout);
+  expect([model, devices.length, devices[0].remedy]).toEqual(["Phi-2", 2, "Free 120 MiB more."]);
+});
+
+test.each([
+  ["pi-5gb", 'Did you mean "pi-4gb"?'],
+  ["al", 'Did you mean "all"?'],
+  ["toaster", "Choose one of pi, pi-4gb, pi-zero, or all."],
+])("plan --device %s is wrong usage", async (device, hint) => {
+  const { code, stderr } = await piphi(["plan", "--device", device]);
+  expect(code).toBe(2);
+  expect(stderr).toContain(hint);
+});
+
 test("models are packed on their first run, which says so; --no-pack keeps them in memory", async () => {
   const duringLoad = async ({ onProgress }: LoadOptions) => {
     onProgress?.({ phase: "pack", loadedBytes: 1, totalBytes: 1_640_000_000 });

@@ -21,7 +21,10 @@ function print({ stdout, env }: Context, { checks, kernels }: Diagnosis): void {
 
 export const doctor = defineCommand({
   usage: "",
-  notes: ["Checks the processor, the engine, every build of the kernels, and memory."],
+  notes: [
+    "Checks the engine, the processor and its heat, memory and its limits, the store's storage (reads a pack of it, or a",
+    "temporary file of 32 MiB that is removed), and every build of the kernels.",
+  ],
   options: { ...JSON_FLAG },
   examples: [
     ["piphi doctor", "what works here, and what to change"],
