@@ -27,6 +27,7 @@ import type { Layout } from "./memory/layout.ts";
 import { plan } from "./memory/plan.ts";
 import { Residence } from "./memory/residence.ts";
 import { writeRopeTable } from "./memory/rope.ts";
+import { Steward } from "./memory/steward.ts";
 import { denseOf, planOptions } from "./options.ts";
 import { encodeParts, type PromptFormat, promptFormat } from "./text/prompt.ts";
 import { logSoftmaxTop } from "./text/sampler.ts";
@@ -63,11 +64,13 @@ interface Parts {
 export class Engine {
   private readonly compute: Compute;
   private readonly sequences: readonly Sequence[];
+  private readonly steward: Steward;
   /** Set where a cancel cannot reach the team through shared memory. */
   cancelled = false;
 
   private constructor(private readonly parts: Parts) {
-    const { leader, layout, memory, residence } = parts;
+    const { device, leader, layout, memory, residence } = parts;
+    this.steward = new Steward(device, leader, residence, memory);
     this.compute = { leader, layout, buffer: memory.buffer, fault: () => residence.fault() };
     this.sequences = Array.from({ length: layout.sequences }, (_, i) => new Sequence(this.compute, i));
   }
@@ -141,12 +144,17 @@ export class Engine {
   }
 
   memoryUse(): MemoryUse {
-    const { device, layout, residence } = this.parts;
+    const { device, layout, residence, leader } = this.parts;
     const { mode, notMapped } = residence;
-    const { streamedBytesPerToken } = layout;
-    const peakRssBytes = device.peakBytes() ?? null;
-    const use = { peakRssBytes, mode, pinnedBytes: layout.bytes.weights, streamedBytesPerToken };
-    return notMapped === undefined ? use : { ...use, notMapped };
+    const pressure = this.steward.report();
+    return {
+      peakRssBytes: device.peakBytes() ?? null,
+      mode,
+      pinnedBytes: layout.bytes.weights - this.steward.releasedBytes,
+      streamedBytesPerToken: leader.weights.streamedBytes,
+      ...(notMapped !== undefined && { notMapped }),
+      ...(pressure && { pressure }),
+    };
   }
 
   async generate(
@@ -216,6 +224,7 @@ export class Engine {
 
   close(): void {
     const { leader, threads, residence } = this.parts;
+    this.steward.close();
     leader.dismiss();
     for (const thread of threads) thread.terminate();
     residence.close();

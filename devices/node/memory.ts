@@ -2,48 +2,67 @@
 
 import fs from "node:fs";
 import os from "node:os";
+import path from "node:path";
 
 /** Bytes that can be allocated now without swapping or being killed. */
 export function availableMemory(): number {
-  const limits = [memAvailable(), cgroupRoom()].filter((bytes) => bytes !== undefined);
+  const limits = [memAvailable(read("/proc/meminfo")), cgroupRoom()].filter((bytes) => bytes !== undefined);
   return limits.length > 0 ? Math.min(...limits) : os.freemem();
 }
 
-/** Linux's MemAvailable, with free swap left out: weights in swap would be slower than reading them again. */
-function memAvailable(): number | undefined {
-  const match = /^MemAvailable:\s+(\d+) kB/m.exec(read("/proc/meminfo") ?? "");
+/** MemAvailable of /proc/meminfo, with free swap left out: weights in swap would be slower than reading them again. */
+export function memAvailable(meminfo: string): number | undefined {
+  const match = /^MemAvailable:\s+(\d+) kB/m.exec(meminfo);
   return match ? Number(match[1]) * 1024 : undefined;
 }
 
-/** What the control group (v2 or v1) leaves, or undefined where none sets a limit. Page cache in use can be given back. */
-export function cgroupRoom(): number | undefined {
-  const groups = (read("/proc/self/cgroup") ?? "").split("\n");
+/** A control group of this process, and the names of its files. */
+export interface GroupFolder {
+  folder: string;
+  limit: string;
+  usage: string;
+}
+
+/** The control groups (v2 and v1) that this process is in, and those at the top, which are its own in a container. */
+export function groupFolders(root = "/"): GroupFolder[] {
+  const groups = read(path.join(root, "proc/self/cgroup")).split("\n");
   const v2 = groups.find((line) => line.startsWith("0::"))?.slice(3);
   const v1 = groups.find((line) => line.split(":")[1]?.split(",").includes("memory"))?.split(":")[2];
-  const rooms = [
-    ...(v2 === undefined ? [] : ["", v2].map((path) => room(`/sys/fs/cgroup${path}`, "memory.max", "memory.current"))),
-    ...(v1 === undefined
-      ? []
-      : ["", v1].map((path) => {
-          return room(`/sys/fs/cgroup/memory${path}`, "memory.limit_in_bytes", "memory.usage_in_bytes");
-        })),
-  ].filter((bytes) => bytes !== undefined);
+  const folders = (top: string, group: string | undefined, limit: string, usage: string) => {
+    const names = group === undefined ? [] : [...new Set([path.join(root, top), path.join(root, top, group)])];
+    return names.map((folder) => ({ folder, limit, usage }));
+  };
+  return [
+    ...folders("sys/fs/cgroup", v2, "memory.max", "memory.current"),
+    ...folders("sys/fs/cgroup/memory", v1, "memory.limit_in_bytes", "memory.usage_in_bytes"),
+  ];
+}
+
+/** What the control groups leave, or undefined where none sets a limit. */
+export function cgroupRoom(root = "/"): number | undefined {
+  const rooms = groupFolders(root)
+    .map(({ folder, limit, usage }) => {
+      return roomOf(...([limit, usage, "memory.stat"].map((name) => read(path.join(folder, name))) as Texts));
+    })
+    .filter((bytes) => bytes !== undefined);
   return rooms.length > 0 ? Math.min(...rooms) : undefined;
 }
 
-function room(folder: string, limitFile: string, usageFile: string): number | undefined {
-  const limit = Number(read(`${folder}/${limitFile}`) ?? Number.NaN);
+type Texts = [limit: string, usage: string, stat: string];
+
+/** What a group leaves, by its files' texts; undefined where it has no limit. Page cache in use can be given back. */
+export function roomOf(...[limitText, usageText, stat]: Texts): number | undefined {
+  const limit = limitText === "" ? Number.NaN : Number(limitText);
   // "max" is NaN; cgroup v1 says "no limit" with a number near 2^63.
   if (!(limit < 2 ** 50)) return undefined;
-  const usage = Number(read(`${folder}/${usageFile}`) ?? 0);
-  const cache = /^(?:total_)?inactive_file (\d+)/m.exec(read(`${folder}/memory.stat`) ?? "");
-  return Math.max(0, limit - usage + Number(cache?.[1] ?? 0));
+  const cache = /^(?:total_)?inactive_file (\d+)/m.exec(stat);
+  return Math.max(0, limit - Number(usageText) + Number(cache?.[1] ?? 0));
 }
 
-function read(path: string): string | undefined {
+function read(file: string): string {
   try {
-    return fs.readFileSync(path, "utf8");
+    return fs.readFileSync(file, "utf8");
   } catch {
-    return undefined;
+    return "";
   }
 }

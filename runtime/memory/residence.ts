@@ -98,6 +98,11 @@ export class Residence {
     );
   }
 
+  /** Memory is short: see MappedFile. Between passes only. */
+  giveBackCopies(): number {
+    return this.mapped?.giveBackCopies?.() ?? 0;
+  }
+
   /** After the team has gone and the stream was closed. */
   close(): void {
     this.reader?.terminate();

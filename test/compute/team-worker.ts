@@ -32,7 +32,7 @@ export interface Ending {
 function play(scenario: Scenario): Ending {
   const { module, memory, control, threads, index, rounds, items, jobs } = scenario;
   const kernels = instantiateKernels({ wasi: createWasiHost } as unknown as Device, module, memory);
-  const team = new Team(kernels, control, threads, index);
+  const team = new Team(kernels, memory.buffer, control, threads, index);
   const words = new Int32Array(memory.buffer);
   const count = (round: number, item: number) => scenario.counts / 4 + round * items + item;
   let disorder = false;

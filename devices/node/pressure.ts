@@ -1,0 +1,169 @@
+/**
+ * What this machine is short of, from /proc and /sys: memory that is left, time spent waiting for it, heat. Files are found
+ * and opened once; to read them all again takes some 30 us, so that it can be done between tokens.
+ */
+
+import fs from "node:fs";
+import path from "node:path";
+import type { Pressure } from "../../runtime/memory/pressure.ts";
+import { groupFolders, memAvailable, roomOf } from "./memory.ts";
+
+/** Heat changes slowly, and some sensors answer slowly. */
+const HEAT_INTERVAL_MS = 2000;
+/** A passive trip is where Linux begins to throttle; a critical or hot one where it turns the machine off. */
+const BEFORE_CRITICAL = 5_000;
+/** This close to a trip, millidegrees, a lower clock is put down to heat. */
+const WARM = 15_000;
+const SLOW_CLOCK = 0.75;
+/** Of Raspberry Pi's firmware: the clock is capped, it is throttled, the soft temperature limit is active. */
+const FIRMWARE_FILE = "sys/devices/platform/soc/soc:firmware/get_throttled";
+const FIRMWARE_BITS = 0xe;
+const CPU_ZONE = /cpu|soc|core|pkg|acpitz/i;
+
+/** A small file whose text changes; "" where it is not there (any more). */
+class Gauge {
+  private readonly fd: number | undefined;
+  private readonly buffer = Buffer.alloc(4096);
+
+  constructor(file: string) {
+    try {
+      this.fd = fs.openSync(file, "r");
+    } catch {
+      this.fd = undefined;
+    }
+  }
+
+  get there(): boolean {
+    return this.fd !== undefined;
+  }
+
+  text(): string {
+    if (this.fd === undefined) return "";
+    try {
+      return this.buffer.toString("latin1", 0, fs.readSync(this.fd, this.buffer, 0, this.buffer.length, 0));
+    } catch {
+      return ""; // a sensor that is busy, or a group that was removed
+    }
+  }
+
+  number(): number | undefined {
+    const text = this.text().trim();
+    return text === "" || Number.isNaN(Number(text)) ? undefined : Number(text);
+  }
+}
+
+/** Returns a function that says what is short; `root` is where proc and sys are, `now` gives milliseconds. */
+export function pressureGauge(root = "/", now: () => number = () => performance.now()): () => Pressure {
+  const memory = memoryGauge(root);
+  const stalls = stallGauge(root, now);
+  const heat = heatGauge(root);
+  let askedMs = Number.NEGATIVE_INFINITY;
+  let throttled: string | undefined;
+  return () => {
+    if (now() - askedMs >= HEAT_INTERVAL_MS) {
+      askedMs = now();
+      throttled = heat();
+    }
+    return { availableBytes: memory(), stalledShare: stalls(), throttled };
+  };
+}
+
+/** The least that the system and each control group leave. */
+function memoryGauge(root: string): () => number | undefined {
+  const meminfo = new Gauge(path.join(root, "proc/meminfo"));
+  const groups = groupFolders(root).map(({ folder, limit, usage }) => {
+    return [limit, usage, "memory.stat"].map((name) => new Gauge(path.join(folder, name)));
+  });
+  return () => {
+    const rooms = groups.map(([limit, usage, stat]) => roomOf(limit.text(), usage.text(), stat.text()));
+    const least = Math.min(...[memAvailable(meminfo.text()), ...rooms].filter((bytes) => bytes !== undefined));
+    return Number.isFinite(least) ? least : undefined;
+  };
+}
+
+/** Share of the time since the last call in which something waited for memory: of the control group if it tells, or of all. */
+function stallGauge(root: string, now: () => number): () => number | undefined {
+  const files = [
+    ...groupFolders(root).map(({ folder }) => path.join(folder, "memory.pressure")),
+    path.join(root, "proc/pressure/memory"),
+  ];
+  const gauge = files
+    .toReversed()
+    .map((file) => new Gauge(file))
+    .findLast((one) => totalStall(one.text()) !== undefined);
+  if (!gauge) return () => undefined;
+  let before = { us: totalStall(gauge.text()) ?? 0, ms: now() };
+  return () => {
+    const us = totalStall(gauge.text());
+    const ms = now();
+    if (us === undefined || ms <= before.ms) return undefined;
+    const share = (us - before.us) / 1000 / (ms - before.ms);
+    before = { us, ms };
+    return Math.min(1, Math.max(0, share));
+  };
+}
+
+/** "some avg10=0.00 avg60=0.00 avg300=0.00 total=12": microseconds so far in which at least one task waited. */
+function totalStall(text: string): number | undefined {
+  const match = /^some .*total=(\d+)/m.exec(text);
+  return match ? Number(match[1]) : undefined;
+}
+
+interface Zone {
+  name: string;
+  temperature: Gauge;
+  /** Millidegrees from which on it counts as throttled. */
+  limit: number;
+}
+
+/** Says why the processor is slower than it could be; undefined where it is not. */
+function heatGauge(root: string): () => string | undefined {
+  const zones = thermalZones(path.join(root, "sys/class/thermal"));
+  const clocks = list(path.join(root, "sys/devices/system/cpu/cpufreq"))
+    .map((name) => new Gauge(path.join(root, "sys/devices/system/cpu/cpufreq", name, "scaling_cur_freq")))
+    .filter(({ there }) => there);
+  const firmware = new Gauge(path.join(root, FIRMWARE_FILE));
+  let fastest = 0;
+  return () => {
+    const bits = Number.parseInt(firmware.text(), 16);
+    if ((bits & FIRMWARE_BITS) !== 0) return "the firmware throttles the processor";
+    const seen = zones.map((zone) => ({ ...zone, now: zone.temperature.number() ?? 0 }));
+    const hot = seen.find(({ now, limit }) => now >= limit);
+    if (hot) return `${hot.name} is at ${Math.round(hot.now / 1000)} °C`;
+    const clock = Math.max(0, ...clocks.map((gauge) => gauge.number() ?? 0));
+    fastest = Math.max(fastest, clock);
+    const warm = seen.some(({ now, limit }) => now >= limit - WARM);
+    // Without heat, a lower clock is a governor that sees the processor wait for storage.
+    if (!warm || clock >= SLOW_CLOCK * fastest) return undefined;
+    return `the clock fell to ${Math.round(clock / 1000)} of ${Math.round(fastest / 1000)} MHz`;
+  };
+}
+
+function thermalZones(folder: string): Zone[] {
+  const zones: Zone[] = [];
+  for (const zone of list(folder).filter((name) => name.startsWith("thermal_zone"))) {
+    const read = (name: string) => new Gauge(path.join(folder, zone, name)).text().trim();
+    const name = read("type");
+    if (!CPU_ZONE.test(name)) continue;
+    const trips = list(path.join(folder, zone)).flatMap((file) => {
+      const number = /^trip_point_(\d+)_type$/.exec(file)?.[1];
+      return number === undefined ? [] : [{ kind: read(file), at: Number(read(`trip_point_${number}_temp`)) }];
+    });
+    // The first of several passive trips only starts the governor; some firmware has trips of -274 degrees.
+    const of = (kinds: string[]) => trips.filter(({ kind, at }) => kinds.includes(kind) && at > 0).map(({ at }) => at);
+    const passive = of(["passive"]);
+    const last = of(["hot", "critical"]);
+    if (passive.length + last.length === 0) continue;
+    const limit = passive.length > 0 ? Math.max(...passive) : Math.min(...last) - BEFORE_CRITICAL;
+    zones.push({ name, temperature: new Gauge(path.join(folder, zone, "temp")), limit });
+  }
+  return zones;
+}
+
+function list(folder: string): string[] {
+  try {
+    return fs.readdirSync(folder).toSorted();
+  } catch {
+    return [];
+  }
+}
