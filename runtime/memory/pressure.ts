@@ -76,11 +76,11 @@ export function respond(before: PressureState, sample: Pressure, holdings: Holdi
   return { state, letGoBytes, takeBack: holdings.returnableBytes > 0 && calm };
 }
 
-/** Memory that others take goes on being taken: as much again may be gone before the next sample. */
+/** Memory that others take goes on being taken: as much again, within reason, may be gone before the next sample. */
 function bytesToLetGo(before: PressureState, { availableBytes, stalledShare = 0 }: Pressure): number {
   if (availableBytes === undefined) return 0;
   const taken = Number.isFinite(before.availableBytes) ? Math.max(0, before.availableBytes - availableBytes) : 0;
-  const expected = availableBytes - taken;
+  const expected = availableBytes - Math.min(taken, PLENTY_BYTES);
   const stalled = stalledShare > STALLED_SHARE && availableBytes < PLENTY_BYTES;
   if (expected >= SHORT_BYTES && !stalled) return 0;
   return Math.max(SHORT_BYTES, FREE_BYTES - expected);
