@@ -54,8 +54,13 @@ class Gauge {
 
 /** Returns a function that says what is short; `root` is where proc and sys are, `now` gives milliseconds. */
 export function pressureGauge(root = "/", now: () => number = () => performance.now()): () => Pressure {
-  const memory = memoryGauge(root);
-  const stalls = stallGauge(root, now);
+  const meminfo = new Gauge(path.join(root, "proc/meminfo"));
+  const folders = groupFolders(root);
+  const groups = folders.map(({ folder, limit, usage }) => {
+    return [limit, usage, "memory.stat"].map((name) => new Gauge(path.join(folder, name)));
+  });
+  const ownStalls = stallGauge(folders.map(({ folder }) => path.join(folder, "memory.pressure")).toReversed(), now);
+  const allStalls = stallGauge([path.join(root, "proc/pressure/memory")], now);
   const heat = heatGauge(root);
   let askedMs = Number.NEGATIVE_INFINITY;
   let throttled: string | undefined;
@@ -64,33 +69,20 @@ export function pressureGauge(root = "/", now: () => number = () => performance.
       askedMs = now();
       throttled = heat();
     }
-    return { availableBytes: memory(), stalledShare: stalls(), throttled };
+    const rooms = groups.map(([limit, usage, stat]) => roomOf(limit.text(), usage.text(), stat.text()) ?? Infinity);
+    const group = Math.min(...rooms);
+    const system = memAvailable(meminfo.text()) ?? Infinity;
+    const least = Math.min(group, system);
+    // Where a group's limit is the tightest, others' waiting for the system's memory is none of our business.
+    const [own, all] = [ownStalls(), allStalls()];
+    const stalledShare = own ?? (system < group ? all : undefined);
+    return { availableBytes: least < Infinity ? least : undefined, stalledShare, throttled };
   };
 }
 
-/** The least that the system and each control group leave. */
-function memoryGauge(root: string): () => number | undefined {
-  const meminfo = new Gauge(path.join(root, "proc/meminfo"));
-  const groups = groupFolders(root).map(({ folder, limit, usage }) => {
-    return [limit, usage, "memory.stat"].map((name) => new Gauge(path.join(folder, name)));
-  });
-  return () => {
-    const rooms = groups.map(([limit, usage, stat]) => roomOf(limit.text(), usage.text(), stat.text()));
-    const least = Math.min(...[memAvailable(meminfo.text()), ...rooms].filter((bytes) => bytes !== undefined));
-    return Number.isFinite(least) ? least : undefined;
-  };
-}
-
-/** Share of the time since the last call in which something waited for memory: of the control group if it tells, or of all. */
-function stallGauge(root: string, now: () => number): () => number | undefined {
-  const files = [
-    ...groupFolders(root).map(({ folder }) => path.join(folder, "memory.pressure")),
-    path.join(root, "proc/pressure/memory"),
-  ];
-  const gauge = files
-    .toReversed()
-    .map((file) => new Gauge(file))
-    .findLast((one) => totalStall(one.text()) !== undefined);
+/** Share of the time since the last call in which something waited for memory, by the first of the files that is there. */
+function stallGauge(files: readonly string[], now: () => number): () => number | undefined {
+  const gauge = files.map((file) => new Gauge(file)).find((one) => totalStall(one.text()) !== undefined);
   if (!gauge) return () => undefined;
   let before = { us: totalStall(gauge.text()) ?? 0, ms: now() };
   return () => {

@@ -46,7 +46,9 @@ const SHORT_BYTES = 24 * MIB;
 const FREE_BYTES = 64 * MIB;
 /** Something waits for memory in more than this share of the time, and there is not plenty: that is short, too. */
 const STALLED_SHARE = 0.2;
-const PLENTY_BYTES = 256 * MIB;
+const PLENTY_BYTES = 128 * MIB;
+/** Of what others take between two samples, this much may be taken again until the next. */
+const MOST_TAKEN_BYTES = 256 * MIB;
 /** What was given back returns after so long without need. */
 const CALM_MS = 30_000;
 /** A thread goes after so long of heat, and after so long again the next; they return more slowly. */
@@ -80,7 +82,7 @@ export function respond(before: PressureState, sample: Pressure, holdings: Holdi
 function bytesToLetGo(before: PressureState, { availableBytes, stalledShare = 0 }: Pressure): number {
   if (availableBytes === undefined) return 0;
   const taken = Number.isFinite(before.availableBytes) ? Math.max(0, before.availableBytes - availableBytes) : 0;
-  const expected = availableBytes - Math.min(taken, PLENTY_BYTES);
+  const expected = availableBytes - Math.min(taken, MOST_TAKEN_BYTES);
   const stalled = stalledShare > STALLED_SHARE && availableBytes < PLENTY_BYTES;
   if (expected >= SHORT_BYTES && !stalled) return 0;
   return Math.max(SHORT_BYTES, FREE_BYTES - expected);

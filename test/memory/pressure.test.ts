@@ -40,9 +40,9 @@ describe("memory", () => {
 
   test("waited for much of the time and not plenty: short, too", () => {
     const stalledShare = 0.5;
-    expect(play([{ availableBytes: 200 * MIB, stalledShare }])[0].letGoBytes).toBeGreaterThan(0);
+    expect(play([{ availableBytes: 100 * MIB, stalledShare }])[0].letGoBytes).toBeGreaterThan(0);
     expect(play([{ availableBytes: GIB, stalledShare }])[0].letGoBytes).toBe(0);
-    expect(play([{ availableBytes: 200 * MIB, stalledShare: 0.1 }])[0].letGoBytes).toBe(0);
+    expect(play([{ availableBytes: 100 * MIB, stalledShare: 0.1 }])[0].letGoBytes).toBe(0);
   });
 
   test("what went returns after half a minute of calm, if it leaves enough", () => {

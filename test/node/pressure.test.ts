@@ -61,7 +61,7 @@ describe("memory", () => {
   });
 
   test("the share of the time that something waited for it, of the group rather than of all", () => {
-    put({ "proc/pressure/memory": PSI(1_000_000) });
+    put({ "proc/pressure/memory": PSI(1_000_000), "proc/meminfo": MEMINFO(1000) });
     const all = gaugeOf();
     clock = 1000;
     put({ "proc/pressure/memory": PSI(1_250_000) });
@@ -72,6 +72,16 @@ describe("memory", () => {
     clock = 2000;
     put({ "proc/pressure/memory": PSI(9_000_000) });
     expect(own().stalledShare).toBe(0);
+    // Without its own figure, only the system's memory is what others wait for.
+    put({
+      "sys/fs/cgroup/a/memory.pressure": "",
+      "sys/fs/cgroup/a/memory.max": 1000,
+      "sys/fs/cgroup/a/memory.current": 0,
+    });
+    const limited = gaugeOf();
+    clock = 3000;
+    put({ "proc/pressure/memory": PSI(9_500_000) });
+    expect(limited().stalledShare).toBe(undefined);
   });
 });
 
