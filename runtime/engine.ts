@@ -233,6 +233,7 @@ export class Engine {
   private begin(): void {
     this.cancelled = false;
     this.parts.residence.check();
+    this.parts.leader.weights.retry();
   }
 
   private continue(

@@ -80,7 +80,8 @@ export class Residence {
 
   /** The reason why the reader stopped; it tells after the pass has ended. */
   fault(): Promise<PiPhiError> {
-    const known = this.faults.shift();
+    const known = this.faults.pop();
+    this.faults = [];
     if (known) return Promise.resolve(known);
     return new Promise((resolve) => {
       this.onFault = resolve;

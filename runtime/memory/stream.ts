@@ -188,6 +188,11 @@ export class StreamConsumer {
     this.setReleased(origin);
   }
 
+  /** Leader, before an answer: a read ahead that failed since the last one is tried again. */
+  retry(): void {
+    if (Atomics.load(this.words, FAULT) !== 0) this.restart();
+  }
+
   /** Ends the reader. */
   close(): void {
     Atomics.store(this.words, CLOSED, 1);

@@ -56,6 +56,11 @@ export class Weights {
     this.stream?.restart();
   }
 
+  /** Leader, before an answer: what failed to be read ahead is tried again. */
+  retry(): void {
+    this.stream?.retry();
+  }
+
   /** Weight bytes that a pass takes from storage now. */
   get streamedBytes(): number {
     return this.stream?.passingBytes ?? 0;
