@@ -61,6 +61,16 @@ describe("the same pack", () => {
   });
 });
 
+test("what the caller's own progress function throws ends it, and leaves nothing", async () => {
+  const folder = newFolder();
+  const onProgress = () => {
+    throw new RangeError("mine");
+  };
+  const output = path.join(folder, "a.pack.gguf");
+  await expect(packFile(source, output, { onProgress })).rejects.toThrow(new RangeError("mine"));
+  expect(readdirSync(folder).filter((name) => name.endsWith(".part"))).toEqual([]);
+});
+
 test("leftovers: of a process that is gone, and old ones of other machines, go; others stay", async () => {
   const folder = newFolder();
   const output = path.join(folder, "a.pack.gguf");
