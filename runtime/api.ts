@@ -105,6 +105,14 @@ export interface MemoryUse {
   /** Why weights that fit are not mapped, where that was tried. */
   notMapped?: string;
   streamedBytesPerToken: number;
+  /** What was given up because the system ran short of it since the model was loaded; absent where nothing had to be. */
+  pressure?: {
+    /** Weights that were given back to the system: they come from storage again. */
+    releasedBytes: number;
+    /** Threads that take part now. */
+    threads: number;
+    reasons: string[];
+  };
 }
 
 export interface GenerateResult {

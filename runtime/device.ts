@@ -4,6 +4,7 @@
  */
 
 import type { MachineSpeed } from "./memory/predict.ts";
+import type { Pressure } from "./memory/pressure.ts";
 
 /** A file that can be read at any offset, synchronously (engines live in workers, where that is allowed everywhere). */
 export interface ByteSource {
@@ -35,6 +36,11 @@ export interface AheadSource {
 
 /** A file whose bytes lie in linear memory as the operating system's pages. */
 export interface MappedFile {
+  /**
+   * Memory is short: copies of the file's pages that the process has to itself give way to the file's own, which the system
+   * can take. Returns their bytes. The contents stay the same.
+   */
+  giveBackCopies?(): number;
   /** Gives the pages back; the memory reads as zeros then. */
   close(): void;
 }
@@ -90,6 +96,10 @@ export interface Device {
   ): MappedFile | string;
   /** Asks for huge pages for a part of the memory that will all be used. */
   hugePages?(memory: WebAssembly.Memory, address: number, bytes: number): void;
+  /** Gives the pages of a part of the memory back to the system; its contents are lost. False where that is not possible. */
+  releasePages?(memory: WebAssembly.Memory, address: number, bytes: number): boolean;
+  /** What the system is short of now. Takes microseconds: it is called between tokens. */
+  pressure?(): Pressure;
   /** Opens a file to be read ahead of its use. Devices that have this can stream weights. */
   openAhead?(name: string): AheadSource;
   /** Opens one file for reading; throws E_NOT_FOUND or E_FILE_READ. `name` is a path, URL or handle name. */

@@ -27,6 +27,7 @@ import type { Layout } from "./memory/layout.ts";
 import { plan } from "./memory/plan.ts";
 import { Pool } from "./memory/pool.ts";
 import { Residence } from "./memory/residence.ts";
+import { Steward } from "./memory/steward.ts";
 import { denseOf, planOptions } from "./options.ts";
 import { type SessionState, Sessions } from "./sessions.ts";
 import { encodeParts, type PromptFormat, promptFormat } from "./text/prompt.ts";
@@ -69,11 +70,13 @@ export class Engine {
   private readonly compute: Compute;
   private readonly pool: Pool;
   readonly sessions: Sessions;
+  private readonly steward: Steward;
   /** Set where a cancel cannot reach the team through shared memory. */
   cancelled = false;
 
   private constructor(private readonly parts: Parts) {
-    const { leader, layout, memory, residence } = parts;
+    const { device, leader, layout, memory, residence } = parts;
+    this.steward = new Steward(device, leader, residence, memory);
     this.compute = { leader, layout, buffer: memory.buffer, fault: () => residence.fault() };
     const sequences = Array.from({ length: layout.sequences }, (_, i) => new Sequence(this.compute, i));
     this.pool = new Pool(sequences, parts.spareBytes);
@@ -148,12 +151,17 @@ export class Engine {
   }
 
   memoryUse(): MemoryUse {
-    const { device, layout, residence } = this.parts;
+    const { device, layout, residence, leader } = this.parts;
     const { mode, notMapped } = residence;
-    const { streamedBytesPerToken } = layout;
-    const peakRssBytes = device.peakBytes() ?? null;
-    const use = { peakRssBytes, mode, pinnedBytes: layout.bytes.weights, streamedBytesPerToken };
-    return notMapped === undefined ? use : { ...use, notMapped };
+    const pressure = this.steward.report();
+    return {
+      peakRssBytes: device.peakBytes() ?? null,
+      mode,
+      pinnedBytes: layout.bytes.weights - this.steward.releasedBytes,
+      streamedBytesPerToken: leader.weights.streamedBytes,
+      ...(notMapped !== undefined && { notMapped }),
+      ...(pressure && { pressure }),
+    };
   }
 
   async generate(
@@ -230,6 +238,7 @@ export class Engine {
 
   close(): void {
     const { leader, threads, residence } = this.parts;
+    this.steward.close();
     leader.dismiss();
     for (const thread of threads) thread.terminate();
     residence.close();
@@ -238,6 +247,7 @@ export class Engine {
   private begin(): void {
     this.cancelled = false;
     this.parts.residence.check();
+    this.parts.leader.weights.retry();
   }
 
   private continue(

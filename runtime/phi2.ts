@@ -73,7 +73,7 @@ export class Phi2 {
     if (rows > 0) team.run(op.normalize(shape.outputNorm, from, tokens, [shape.output]));
     headPieces.forEach(({ fromGroup, toGroup }, i) => {
       this.withUnit(2 * shape.layers.length + i, (base) => {
-        if (rows === 0) return;
+        if (rows === 0) return team.meet(); // or a slow thread would look for it in the next pass
         const product = { linear: shape.output, base, input: hidden, out: logits, outStride: logitsStride };
         team.run(op.multiply(rows, product, fromGroup, toGroup));
       });
@@ -82,9 +82,8 @@ export class Phi2 {
 
   /** `work` gets the base of a unit's matrices and ends at a barrier, after which the unit is not needed any more. */
   private withUnit(index: number, work: (base: number) => void): void {
-    const { streamIndex } = this.layout.units[index];
     const acquire = () => this.weights.acquire(index);
-    work(streamIndex < 0 ? acquire() : this.team.timed("storage", acquire));
+    work(this.weights.streams(index) ? this.team.timed("storage", acquire) : acquire());
     this.weights.release(index);
   }
 }

@@ -3,7 +3,7 @@
 import type { GenerateResult, Generation, MemoryUse, ModelInfo, StopReason } from "../devices/node/index.ts";
 import type { Output } from "./context.ts";
 import { describeMemory } from "./model.ts";
-import { columns, formatCount, formatMs, formatRate, plural, printable } from "./output.ts";
+import { columns, formatBytes, formatCount, formatMs, formatRate, plural, printable } from "./output.ts";
 
 /**
  * Writes the text as it comes, ending with a line break. `trim` drops the blanks before the first word, which the
@@ -37,6 +37,15 @@ function describeDrafts({ passes, proposed, accepted }: NonNullable<GenerateResu
   return `${formatCount(accepted)} of ${formatCount(proposed)} right, weights read ${formatCount(passes)} times`;
 }
 
+/** "120 MB of weights, 1 of 4 threads now (memory was short: 12 MiB left; cpu-thermal is at 85 °C)" */
+function describePressure({ releasedBytes, threads, reasons }: NonNullable<MemoryUse["pressure"]>, of: number): string {
+  const parts = [
+    ...(releasedBytes > 0 ? [`${formatBytes(releasedBytes)} of weights`] : []),
+    ...(threads < of ? [`${threads} of ${plural(of, "thread")} now`] : []),
+  ];
+  return `${parts.length > 0 ? parts.join(", ") : "nothing now"} (${printable(reasons.join("; "))})`;
+}
+
 /** The table of `--stats` and `/stats`. */
 export function formatStats(result: GenerateResult, info: ModelInfo, memory: MemoryUse): string {
   const { timings } = result;
@@ -59,6 +68,7 @@ export function formatStats(result: GenerateResult, info: ModelInfo, memory: Mem
       : [["rolled", `the oldest ${plural(result.rolledTokens, "token")} left the context`]]),
     ...(result.drafts === undefined ? [] : [["guesses", describeDrafts(result.drafts)]]),
     ["memory", describeMemory(memory)],
+    ...(memory.pressure === undefined ? [] : [["gave way", describePressure(memory.pressure, info.threads)]]),
     ["kernel", `${info.kernel}, ${plural(info.threads, "thread")}, ${info.kv} cache`],
   ]);
 }

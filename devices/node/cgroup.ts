@@ -25,22 +25,39 @@ const least = (values: readonly (number | undefined)[]): number | undefined => {
   return known.length > 0 ? Math.min(...known) : undefined;
 };
 
-/** Bytes that the memory limits leave, or undefined where there is none. Page cache in use can be given back. */
-export function cgroupRoom(tree: Tree = HOST_TREE): number | undefined {
-  const { v1, v2 } = folders(tree, "memory");
-  return least([
-    ...v2.map((folder) => room(tree, folder, "memory.max", "memory.current")),
-    ...v1.map((folder) => room(tree, folder, "memory.limit_in_bytes", "memory.usage_in_bytes")),
-  ]);
+/** A group's folder and the names of its files. */
+export interface MemoryGroup {
+  folder: string;
+  limit: string;
+  usage: string;
 }
 
-function room(tree: Tree, folder: string, limitFile: string, usageFile: string): number | undefined {
-  const limit = tree.number(`${folder}/${limitFile}`);
+/** The groups that may limit this process's memory, from the top of each hierarchy down. */
+export function memoryGroups(tree: Tree = HOST_TREE): MemoryGroup[] {
+  const { v1, v2 } = folders(tree, "memory");
+  return [
+    ...v2.map((folder) => ({ folder, limit: "memory.max", usage: "memory.current" })),
+    ...v1.map((folder) => ({ folder, limit: "memory.limit_in_bytes", usage: "memory.usage_in_bytes" })),
+  ];
+}
+
+/** Bytes that the memory limits leave, or undefined where there is none. */
+export function cgroupRoom(tree: Tree = HOST_TREE): number | undefined {
+  return least(
+    memoryGroups(tree).map(({ folder, limit, usage }) => {
+      const read = (name: string) => tree.read(`${folder}/${name}`) ?? "";
+      return roomOf(read(limit), read(usage), read("memory.stat"));
+    }),
+  );
+}
+
+/** What a group leaves, by its files' texts; undefined where it has no limit. Page cache in use can be given back. */
+export function roomOf(limitText: string, usageText: string, stat: string): number | undefined {
+  const limit = limitText === "" ? Number.NaN : Number(limitText);
   // "max" is no number; cgroup v1 says "no limit" with a number near 2^63.
-  if (limit === undefined || limit >= 2 ** 50) return undefined;
-  const usage = tree.number(`${folder}/${usageFile}`) ?? 0;
-  const cache = /^(?:total_)?inactive_file (\d+)/m.exec(tree.read(`${folder}/memory.stat`) ?? "");
-  return Math.max(0, limit - usage + Number(cache?.[1] ?? 0));
+  if (!(limit < 2 ** 50)) return undefined;
+  const cache = /^(?:total_)?inactive_file (\d+)/m.exec(stat);
+  return Math.max(0, limit - Number(usageText) + Number(cache?.[1] ?? 0));
 }
 
 /** Cores' worth of time that the quotas allow, such as 1.5, or undefined where there is none. */

@@ -9,13 +9,15 @@ import { openAhead } from "./direct.ts";
 import { retreat } from "./engine-flags.ts";
 import { openFile } from "./files.ts";
 import { thisMachine } from "./machine.ts";
-import { adviseHugePages, mapFile } from "./mapping.ts";
+import { adviseHugePages, mapFile, releasePages } from "./mapping.ts";
 import { availableMemory } from "./memory.ts";
 import { distPath } from "./paths.ts";
-import { endPromotion, PROMOTION_BYTES, type PromotionTask } from "./promotion.ts";
+import { pressureGauge } from "./pressure.ts";
+import { PROMOTION_BYTES, type PromotionTask, promoted } from "./promotion.ts";
 import { writeAtomically } from "./writing.ts";
 
 export function nodeDevice(): Device {
+  let gauge: ReturnType<typeof pressureGauge> | undefined;
   return {
     name: `node ${process.version} ${process.platform} ${process.arch}`,
     // Looked at where it is asked for: most threads do not.
@@ -34,6 +36,8 @@ export function nodeDevice(): Device {
     openAhead,
     map: mapWeights,
     hugePages: adviseHugePages,
+    releasePages,
+    pressure: () => (gauge ??= pressureGauge())(),
     kernel: (build) => readFile(distPath(`kernels/${build}.wasm`)),
     retreat,
     wasi: createWasiHost,
@@ -55,15 +59,9 @@ function mapWeights(
   const words = new SharedArrayBuffer(PROMOTION_BYTES);
   const promoter = startThread("promoter");
   promoter.keepAlive?.(false);
-  const task: PromotionTask = { memory, address, path, offset, bytes, words };
+  const task: PromotionTask = { memory, address, fd: mapped.fd, offset, bytes, words };
   promoter.post(task);
-  return {
-    close() {
-      endPromotion(words);
-      promoter.terminate();
-      mapped.close();
-    },
-  };
+  return promoted(mapped, words, () => promoter.terminate());
 }
 
 /** What an engine and each of its threads take beside the model's memory: stacks, heaps, compiled kernels, vocabulary. */

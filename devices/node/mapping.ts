@@ -6,7 +6,16 @@
 import fs from "node:fs";
 import type { MappedFile } from "../../runtime/device.ts";
 import { truncated } from "../../runtime/weights/faults.ts";
+import { openError } from "./files.ts";
 import { libc } from "./libc.ts";
+
+/** A part of a file in linear memory. */
+export interface Mapping extends MappedFile {
+  /** The file, open while it is mapped: under its name there may be another by then. */
+  readonly fd: number;
+  /** Maps the file's own pages over it once more; false where the system refuses. */
+  again(): boolean;
+}
 
 /** WebAssembly's own page; a multiple of the system's everywhere. */
 const ALIGNMENT = 65536;
@@ -21,32 +30,46 @@ export function mapFile(
   path: string,
   offset: number,
   bytes: number,
-): MappedFile | string {
+): Mapping | string {
   const odd = [address, offset, bytes].some((value) => !Number.isSafeInteger(value) || value < 0 || value % ALIGNMENT);
   if (odd || bytes === 0 || address + bytes > memory.buffer.byteLength) {
     throw new RangeError(`Cannot map ${bytes} bytes from ${offset} to ${address} of ${memory.buffer.byteLength}.`);
   }
   const c = libc();
   if (typeof c === "string") return c;
-  const fd = fs.openSync(path, "r");
-  try {
-    // Touching a page behind the end of a mapped file would kill the process.
-    const { size } = fs.fstatSync(fd);
-    if (size < offset + bytes) throw truncated(path, size, offset + bytes);
-    // A view, not the buffer: koffi refuses a SharedArrayBuffer on Node 20.
-    const at = c.address(new Uint8Array(memory.buffer)) + BigInt(address);
-    if (!c.mapFile(at, bytes, fd, offset)) return "the file system does not allow mapping";
-    c.advise(at, bytes, "willNeed");
-    let owner: WebAssembly.Memory | undefined = memory; // its pages must not be given to anyone else
-    return {
-      close() {
-        if (owner) c.mapZeros(at, bytes);
-        owner = undefined;
-      },
-    };
-  } finally {
+  const fd = openForMapping(path, offset + bytes);
+  // A view, not the buffer: koffi refuses a SharedArrayBuffer on Node 20.
+  const at = c.address(new Uint8Array(memory.buffer)) + BigInt(address);
+  if (!c.mapFile(at, bytes, fd, offset)) {
     fs.closeSync(fd);
+    return "the file system does not allow mapping";
   }
+  c.advise(at, bytes, "willNeed");
+  let owner: WebAssembly.Memory | undefined = memory; // its pages must not be given to anyone else
+  return {
+    fd,
+    again: () => owner !== undefined && c.mapFile(at, bytes, fd, offset),
+    close() {
+      if (!owner) return;
+      c.mapZeros(at, bytes);
+      fs.closeSync(fd);
+      owner = undefined;
+    },
+  };
+}
+
+/** Touching a page behind the end of a mapped file would kill the process: throws E_FILE_TRUNCATED. */
+function openForMapping(path: string, end: number): number {
+  let fd: number;
+  try {
+    fd = fs.openSync(path, "r");
+  } catch (error) {
+    throw openError(path, error as NodeJS.ErrnoException);
+  }
+  const { size } = fs.fstatSync(fd);
+  if (size >= end) return fd;
+  fs.closeSync(fd);
+  throw truncated(path, size, end);
 }
 
 /** Asks for huge pages for memory that will all be used: a pass over the weights then misses the TLB 512 times less. */
@@ -55,9 +78,14 @@ export function adviseHugePages(memory: WebAssembly.Memory, address: number, byt
   if (typeof c === "object") c.advise(c.address(new Uint8Array(memory.buffer)) + BigInt(address), bytes, "hugePage");
 }
 
-/** Gives the memory's pages back to the system; they read as zeros then. False where that is not possible. */
+/**
+ * Gives the memory's pages back to the system, but for parts of pages at its ends; they read as zeros then. False where that
+ * is not possible.
+ */
 export function releasePages(memory: WebAssembly.Memory, address: number, bytes: number): boolean {
   const c = libc();
   if (typeof c === "string") return false;
-  return c.advise(c.address(new Uint8Array(memory.buffer)) + BigInt(address), bytes, "dontNeed");
+  const from = Math.ceil(address / ALIGNMENT) * ALIGNMENT; // the system's pages can be of 16 or 64 KiB
+  const to = Math.floor((address + bytes) / ALIGNMENT) * ALIGNMENT;
+  return from >= to || c.advise(c.address(new Uint8Array(memory.buffer)) + BigInt(from), to - from, "dontNeed");
 }

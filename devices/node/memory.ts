@@ -13,6 +13,11 @@ export function availableMemory(tree: Tree = HOST_TREE): number {
 
 /** Bytes of a line of /proc/meminfo, or undefined where there is none. */
 export function meminfo(name: string, tree: Tree = HOST_TREE): number | undefined {
-  const match = new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(tree.read("/proc/meminfo") ?? "");
+  return meminfoLine(name, tree.read("/proc/meminfo") ?? "");
+}
+
+/** The same, of the file's text. */
+export function meminfoLine(name: string, text: string): number | undefined {
+  const match = new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text);
   return match ? Number(match[1]) * 1024 : undefined;
 }

@@ -11,7 +11,7 @@ import type { DensePrecision } from "../../runtime/weights/tiles.ts";
 import { verifyPack } from "../../runtime/weights/verify.ts";
 import { startThread } from "./device.ts";
 import { openFile } from "./files.ts";
-import { writeAtomically, writeError } from "./writing.ts";
+import { removeLeftovers, writeAtomically, writeError } from "./writing.ts";
 
 /** What a packer gets to do; sent as a message. `output` undefined: to check `input`, which is a pack. */
 export interface PackTask {
@@ -56,11 +56,22 @@ function runPacker(input: string, output: string | undefined, options: PackFileO
   const cancel = () => void Atomics.store(new Int32Array(stop), 0, 1);
   if (signal?.aborted) cancel();
   signal?.addEventListener("abort", cancel);
+  /** What the caller's own function threw: nobody else would hand it to the caller. The packer cleans up first. */
+  let thrown: { error: unknown } | undefined;
+  const tell = (bytes: number, totalBytes: number) => {
+    try {
+      onProgress?.(bytes, totalBytes);
+    } catch (error) {
+      thrown ??= { error };
+      cancel();
+    }
+  };
   const result = new Promise<number>((resolve, reject) => {
     thread.onFailure(({ message }) => reject(new PiPhiError("E_ENGINE", `The packer ended (${message}). Try again.`)));
     thread.onMessage((data) => {
       const message = data as FromPacker;
-      if (message.type === "progress") onProgress?.(message.bytes, message.totalBytes);
+      if (message.type === "progress") tell(message.bytes, message.totalBytes);
+      else if (thrown) reject(thrown.error);
       else if (message.type === "done") resolve(message.bytes);
       else reject(PiPhiError.fromJSON(message.error));
     });
@@ -111,6 +122,7 @@ async function work(
       return model.fileBytes;
     }
     const needBytes = packBytes(model);
+    removeLeftovers(output);
     refuseFullDisk(output, needBytes);
     return await writeAtomically(output, (sink) => {
       const origin = originOfFile(input, model.fileBytes, dense);

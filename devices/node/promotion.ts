@@ -4,23 +4,30 @@
  * a thread of its own copies the file, stretch by stretch, and moves each copy over its mapping in one system call.
  */
 
-import fs from "node:fs";
+import type { MappedFile } from "../../runtime/device.ts";
 import { libc } from "./libc.ts";
+import type { Mapping } from "./mapping.ts";
 
 /** What a promoter gets to do; sent as a message. */
 export interface PromotionTask {
   memory: WebAssembly.Memory;
   address: number;
-  path: string;
+  /** The mapped file, which stays open until the promoter has ended. */
+  fd: number;
   offset: number;
   bytes: number;
-  /** i32: STOP asks it to end, ENDED says that it has. */
+  /** i32: STOP asks it to end, ENDED says that it has, MOVED counts what it moved, in units of 64 KiB. */
   words: SharedArrayBuffer;
 }
 
 const STOP = 0;
 const ENDED = 1;
-export const PROMOTION_BYTES = 8;
+const MOVED = 2;
+export const PROMOTION_BYTES = 12;
+/** What MOVED counts; sizes are multiples of it. */
+const MOVED_UNIT = 65536;
+/** A promoter that reads from slow storage ends after its stretch. */
+const ENDING_MS = 10_000;
 
 /** A short answer is given in less, and needs the memory's bandwidth for itself. */
 const PATIENCE_MS = 1500;
@@ -29,11 +36,10 @@ const HUGE_PAGE = 2n << 20n;
 const STRETCH_BYTES = 32 << 20;
 
 /** The promoter's thread. What cannot be moved stays as it is. */
-export function promote({ memory, address, path, offset, bytes, words }: PromotionTask): void {
+export function promote({ memory, address, fd, offset, bytes, words }: PromotionTask): void {
   const state = new Int32Array(words);
   Atomics.wait(state, STOP, 0, PATIENCE_MS);
   const c = libc();
-  const fd = fs.openSync(path, "r");
   try {
     if (typeof c === "string") return;
     const base = c.address(new Uint8Array(memory.buffer)) + BigInt(address);
@@ -55,18 +61,34 @@ export function promote({ memory, address, path, offset, bytes, words }: Promoti
       }
       if (!moved) return;
       at += size;
+      Atomics.add(state, MOVED, size / MOVED_UNIT);
     }
   } finally {
-    fs.closeSync(fd);
     Atomics.store(state, ENDED, 1);
     Atomics.notify(state, ENDED);
   }
 }
 
-/** Asks a promoter to end, and waits until it has: after that nothing is moved over the memory any more. */
-export function endPromotion(words: SharedArrayBuffer): void {
+/** A mapping whose bytes a promoter on a thread of its own moves into huge pages. */
+export function promoted(mapping: Mapping, words: SharedArrayBuffer, terminate: () => void): MappedFile {
+  const state = new Int32Array(words);
+  return {
+    giveBackCopies() {
+      if (!endPromotion(words) || Atomics.load(state, MOVED) === 0 || !mapping.again()) return 0;
+      return Atomics.exchange(state, MOVED, 0) * MOVED_UNIT;
+    },
+    close() {
+      endPromotion(words);
+      terminate();
+      mapping.close();
+    },
+  };
+}
+
+/** Asks a promoter to end, and waits until it has: after that nothing is moved over the memory any more. False if it goes on. */
+export function endPromotion(words: SharedArrayBuffer): boolean {
   const state = new Int32Array(words);
   Atomics.store(state, STOP, 1);
   Atomics.notify(state, STOP);
-  Atomics.wait(state, ENDED, 0, 10_000);
+  return Atomics.wait(state, ENDED, 0, ENDING_MS) !== "timed-out";
 }

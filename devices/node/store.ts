@@ -45,7 +45,7 @@ export async function packFor(model: string, { dense, onProgress, signal }: Stor
   }
   const pack = packPath(model, dense);
   if (fileBytes < SMALLEST_BYTES) return model;
-  if (isCurrent(pack, model, fileBytes)) return pack;
+  if (isCurrent(pack, model, fileBytes) && (await isSound(pack, report("check"), signal))) return pack;
   makeFolder(path.dirname(pack));
   await packFile(model, pack, { dense, onProgress: report("pack"), signal });
   remember(pack);
@@ -62,6 +62,21 @@ function isCurrent(pack: string, model: string, fileBytes: number): boolean {
     return bytes === fileBytes && modifiedMs === fs.statSync(model).mtimeMs;
   } catch (error) {
     if (error instanceof PiPhiError && error.code !== "E_FILE_READ") return false; // of another version, or damaged
+    throw error;
+  }
+}
+
+/** Whether a pack of the store is as it was written; it is read again only if it changed since, as in a store that was copied. */
+async function isSound(
+  pack: string,
+  onProgress: (bytes: number, totalBytes: number) => void,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  try {
+    await checkOnce(pack, () => checkPack(pack, { onProgress, signal }));
+    return true;
+  } catch (error) {
+    if (error instanceof PiPhiError && error.code === "E_FILE_CORRUPT") return false;
     throw error;
   }
 }

@@ -18,15 +18,22 @@ export function thermalZones(tree: Tree = HOST_TREE): ThermalZone[] {
     const milli = tree.number(`${folder}/temp`);
     // Sensors that are off say 0, or nonsense.
     if (!zone.startsWith("thermal_zone") || milli === undefined || milli <= 0 || milli > 200_000) return [];
-    const trips = tree
-      .list(folder)
-      .flatMap((file) => /^trip_point_(\d+)_type$/.exec(file)?.[1] ?? [])
-      .filter((trip) => tree.read(`${folder}/trip_point_${trip}_type`) === "passive")
-      .flatMap((trip) => tree.number(`${folder}/trip_point_${trip}_temp`) ?? [])
-      .filter((temperature) => temperature > 0);
-    const passive = trips.length > 0 ? { passiveCelsius: Math.min(...trips) / 1000 } : {};
+    const trips = tripPoints(tree, folder).filter(({ kind }) => kind === "passive");
+    const passive = trips.length > 0 ? { passiveCelsius: Math.min(...trips.map(({ milli: at }) => at)) / 1000 } : {};
     return [{ name: tree.read(`${folder}/type`) ?? zone, celsius: milli / 1000, ...passive }];
   });
+}
+
+/** Where the system acts on a zone's heat, in millidegrees. Some firmware has trips of -274 degrees, which are left out. */
+export function tripPoints(tree: Tree, zoneFolder: string): { kind: string; milli: number }[] {
+  return tree
+    .list(zoneFolder)
+    .flatMap((file) => /^trip_point_(\d+)_type$/.exec(file)?.[1] ?? [])
+    .map((trip) => ({
+      kind: tree.read(`${zoneFolder}/trip_point_${trip}_type`) ?? "",
+      milli: tree.number(`${zoneFolder}/trip_point_${trip}_temp`) ?? 0,
+    }))
+    .filter(({ milli }) => milli > 0);
 }
 
 export interface ClockPolicy {

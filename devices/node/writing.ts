@@ -1,19 +1,21 @@
 /** Files that appear under their name as a whole: written beside their place, brought to the disk, and renamed. */
 
+import { createHash, randomBytes } from "node:crypto";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import type { ByteSink } from "../../runtime/device.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 
 /**
- * Lets `write` fill a file that then appears under its name as a whole. What it throws leaves no file behind; what a
- * killed process leaves, the next attempt replaces.
+ * Lets `write` fill a file that then appears under its name as a whole. What it throws leaves no file behind. Several may
+ * write the same file at once: the last one's stays.
  */
 export async function writeAtomically(output: string, write: (sink: ByteSink) => Promise<void>): Promise<number> {
-  const part = `${output}.part`;
+  const part = `${output}.${partMark()}.${process.pid}-${randomBytes(3).toString("hex")}${PART}`;
   let fd: number | undefined;
   try {
-    fd = fs.openSync(part, "w");
+    fd = fs.openSync(part, "wx");
     await write(sinkOf(fd, part));
     fs.fsyncSync(fd);
     const { size } = fs.fstatSync(fd);
@@ -23,11 +25,54 @@ export async function writeAtomically(output: string, write: (sink: ByteSink) =>
     syncFolder(path.dirname(path.resolve(output)));
     return size;
   } catch (error) {
-    const opened = fd !== undefined || fs.existsSync(part);
     if (fd !== undefined) fs.closeSync(fd);
-    if (opened) fs.rmSync(part, { force: true });
+    if (fs.existsSync(part)) fs.rmSync(part, { force: true });
     throw error instanceof PiPhiError ? error : writeError(output, error as NodeJS.ErrnoException);
   }
+}
+
+const PART = ".part";
+/** A file that another machine (or container) writes, in a folder that is shared, changes all the time. */
+const FOREIGN_PATIENCE_MS = 3_600_000;
+
+/** Tells apart machines that share a folder: process ids mean nothing on another one. */
+function partMark(): string {
+  return createHash("sha256").update(os.hostname()).digest("hex").slice(0, 6);
+}
+
+/** Removes what processes that were killed left of the same file. */
+export function removeLeftovers(output: string): void {
+  const folder = path.dirname(output);
+  const prefix = `${path.basename(output)}.`;
+  for (const name of namesIn(folder)) {
+    if (!name.startsWith(prefix) || !name.endsWith(PART)) continue;
+    const [mark, writer] = name.slice(prefix.length).split(".");
+    const file = path.join(folder, name);
+    if (mark === partMark() ? isGone(Number.parseInt(writer, 10)) : isOld(file)) fs.rmSync(file, { force: true });
+  }
+}
+
+/** Whether the folder can be used is seen when it is written to. */
+function namesIn(folder: string): string[] {
+  try {
+    return fs.readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function isGone(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ESRCH";
+  }
+}
+
+function isOld(file: string): boolean {
+  const { mtimeMs = Date.now() } = fs.statSync(file, { throwIfNoEntry: false }) ?? {};
+  return Date.now() - mtimeMs > FOREIGN_PATIENCE_MS;
 }
 
 /** Makes a rename survive a power cut; not every system lets a folder be opened. */

@@ -44,7 +44,9 @@ export class Member {
   readonly kernels: Kernels;
   readonly team: Team;
   private readonly phi2: Phi2;
-  private readonly weights: Weights;
+  readonly weights: Weights;
+  /** Leader: called before each pass. */
+  beforePass: () => void = () => {};
   private readonly job: Int32Array;
 
   constructor(
@@ -55,7 +57,7 @@ export class Member {
   ) {
     const { memory, choice, layout, index } = membership;
     this.kernels = instantiateKernels(device, choice.module, memory);
-    this.team = new Team(this.kernels, layout.control, layout.threads, index);
+    this.team = new Team(this.kernels, memory.buffer, layout.control, layout.threads, index);
     this.weights = new Weights(layout, memory.buffer, index === 0, file);
     this.phi2 = new Phi2(this.kernels, choice.form, layout, this.team, this.weights, memory.buffer);
     this.job = new Int32Array(memory.buffer, layout.job, 16);
@@ -109,6 +111,7 @@ export class Member {
   forward(ids: readonly number[], logitsFrom: number): JobEnd {
     const { memory, layout } = this.membership;
     refuseLost(memory.buffer, layout.control);
+    this.beforePass();
     this.weights.fetchEmbedding(ids);
     this.job[JOB_KIND] = KIND_FORWARD;
     this.job[JOB_TOKENS] = ids.length;
@@ -158,6 +161,7 @@ export class Member {
   dismiss(): void {
     this.weights.close();
     this.job[JOB_KIND] = KIND_LEAVE;
+    this.team.active = this.team.threads;
     this.team.start();
   }
 

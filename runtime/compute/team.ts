@@ -6,6 +6,9 @@ import type { Kernels } from "./kernels.ts";
 /** Words of the control block that JavaScript touches, as i32 indices (kernels/team.ts draws the block). */
 const STOP = 192 / 4;
 const FAILED = 320 / 4;
+/** The number of the last job, modulo 2^24, times 256, and how many threads take part in it. */
+const TAKING_PART = 392 / 4;
+const JOB_STEP = 256;
 export const CONTROL_BYTES = 448;
 
 /** About 50 us of spinning: longer than any operation's imbalance, shorter than a scheduler's time slice. */
@@ -27,15 +30,23 @@ export class Stopped extends Error {}
 export class Team {
   /** Where this thread's milliseconds go, by operation, while there is a map to add them to. */
   profile: Map<string, number> | undefined;
-  private done = 0;
+  /** Threads that take part in the job: the first so many of the team. The leader chooses before it starts one. */
+  active: number;
+  /** Jobs given out so far. */
+  private jobs = 0;
+  private readonly words: Int32Array;
 
   constructor(
     private readonly kernels: Kernels,
+    buffer: ArrayBufferLike,
     private readonly control: number,
     readonly threads: number,
     /** 0 is the leader. */
     readonly index: number,
-  ) {}
+  ) {
+    this.active = threads;
+    this.words = new Int32Array(buffer, control, CONTROL_BYTES / 4);
+  }
 
   /**
    * Does the operations' items together with the team, each item once, and waits until all are done. Operations of one
@@ -66,10 +77,10 @@ export class Team {
     return result;
   }
 
-  /** Waits until all threads of the team are here; throws `Stopped` where they agreed to stop. */
+  /** Waits until all threads that take part are here; throws `Stopped` where they agreed to stop. */
   meet(): void {
-    const spins = this.threads > 1 ? BARRIER_SPINS : 0;
-    const agreed = this.kernels.team_barrier(this.control, this.threads, spins);
+    const spins = this.active > 1 ? BARRIER_SPINS : 0;
+    const agreed = this.kernels.team_barrier(this.control, this.active, spins);
     if (agreed === 0) return;
     if (agreed < 0) throw lost();
     throw new Stopped();
@@ -77,12 +88,22 @@ export class Team {
 
   /** Leader: gives out the job that was just described in shared memory. */
   start(): void {
+    this.jobs = (this.jobs + 1) | 0;
+    Atomics.store(this.words, TAKING_PART, Math.imul(this.jobs, JOB_STEP) | this.active);
     this.kernels.team_start(this.control);
   }
 
-  /** Others: waits for the next job. */
+  /**
+   * Others: waits for the next job that this thread takes part in. One that does not sleeps, and may wake up late: the
+   * leader waits only for those that do, so that a job whose number is not the word's is over already.
+   */
   next(): void {
-    this.done = this.kernels.team_await(this.control, this.done, JOB_SPINS);
+    for (let spins = JOB_SPINS; ; spins = 0) {
+      this.jobs = this.kernels.team_await(this.control, this.jobs, spins);
+      const word = Atomics.load(this.words, TAKING_PART);
+      this.active = word & (JOB_STEP - 1);
+      if (word - this.active === Math.imul(this.jobs, JOB_STEP) && this.index < this.active) return;
+    }
   }
 }
 

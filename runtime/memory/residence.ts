@@ -80,7 +80,8 @@ export class Residence {
 
   /** The reason why the reader stopped; it tells after the pass has ended. */
   fault(): Promise<PiPhiError> {
-    const known = this.faults.shift();
+    const known = this.faults.pop();
+    this.faults = [];
     if (known) return Promise.resolve(known);
     return new Promise((resolve) => {
       this.onFault = resolve;
@@ -96,6 +97,11 @@ export class Residence {
       `${source.name} was changed while it is in use. Load the model again; replace packs by renaming a new file over them.`,
       { file: source.name },
     );
+  }
+
+  /** Memory is short: see MappedFile. Between passes only. */
+  giveBackCopies(): number {
+    return this.mapped?.giveBackCopies?.() ?? 0;
   }
 
   /** After the team has gone and the stream was closed. */

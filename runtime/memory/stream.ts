@@ -10,6 +10,8 @@
  *   128 passStart  the number of the first unit of the pass that is running (the leader writes it between passes)
  *   132 fault      set when a read failed; the reader then waits for a new origin
  *   136 closed     set when the reader shall end
+ *   140 letGo      how many of the units that had a place of their own pass through the ring, too, the last ones first; the
+ *                  leader writes it between passes, and begins the order anew
  *
  * After a pass that was cut short, the leader sets a new origin beyond everything that may have been asked for, so that
  * the next pass finds its first unit next. Not the page cache: a cyclic scan over an LRU cache evicts what comes next.
@@ -24,16 +26,17 @@ const ORIGIN = 68 / 4;
 const PASS_START = 128 / 4;
 const FAULT = 132 / 4;
 const CLOSED = 136 / 4;
+const LET_GO = 140 / 4;
 
 /** Thrown on every thread of the team when the weights' reader failed; never leaves the engine. */
 export class StreamFault extends Error {}
 
-/** The words of a stream, and how many units it carries through how many slots. */
+/** The words of a stream, and through how many slots it carries units. */
 export interface StreamPlace {
   buffer: ArrayBufferLike;
   /** Address of the words. */
   words: number;
-  /** Streamed units in the order of use. */
+  /** All units in the order of use, those that stay included. */
   units: readonly Unit[];
   address: number;
   slots: number;
@@ -42,6 +45,29 @@ export interface StreamPlace {
 
 function wordsOf({ buffer, words }: StreamPlace): Int32Array {
   return new Int32Array(buffer, words, STREAM_BYTES / 4);
+}
+
+/** Which units pass through the ring, after the last `letGo` of those with a place of their own have lost it. */
+class Order {
+  readonly passing: readonly Unit[];
+  /** The place of each unit among those that pass, or -1 for one that stays. */
+  readonly places: readonly number[];
+  /** The unit that goes next, and the one that went last, of those with a place. */
+  readonly nextToGo: Unit | undefined;
+  readonly lastGone: Unit | undefined;
+
+  constructor(
+    units: readonly Unit[],
+    readonly letGo: number,
+  ) {
+    const placed = units.filter(({ address }) => address > 0);
+    const staying = new Set(placed.slice(0, placed.length - letGo));
+    this.passing = units.filter((unit) => !staying.has(unit));
+    let place = 0;
+    this.places = units.map((unit) => (staying.has(unit) ? -1 : place++));
+    this.nextToGo = placed[placed.length - letGo - 1];
+    this.lastGone = placed[placed.length - letGo];
+  }
 }
 
 /** Numbers of units: they wrap at a multiple of the slots, so that the next slot stays the next. */
@@ -71,16 +97,31 @@ class Numbers {
 export class StreamConsumer {
   private readonly words: Int32Array;
   private readonly numbers: Numbers;
+  private known: Order;
+  /** Leader: the unit that shall have its place again; whether its bytes are there. */
+  private returning: Unit | undefined;
+  private returned = false;
 
   constructor(private readonly place: StreamPlace) {
     this.words = wordsOf(place);
     this.numbers = new Numbers(place);
+    this.known = new Order(place.units, 0);
   }
 
-  /** Waits until the streamed unit is there; its address. Throws StreamFault, on all threads of the team alike. */
-  acquire({ streamIndex }: Unit): number {
+  /** Whether a unit passes through the ring. */
+  carries(index: number): boolean {
+    return this.order().places[index] >= 0;
+  }
+
+  /** Weight bytes of a pass that come through the ring. */
+  get passingBytes(): number {
+    return this.order().passing.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** Waits until a unit that is carried is there; its address. Throws StreamFault, on all threads of the team alike. */
+  acquire(index: number): number {
     const { words, numbers } = this;
-    const number = numbers.plus(Atomics.load(words, PASS_START), streamIndex);
+    const number = this.numberOf(index);
     for (;;) {
       const filled = Atomics.load(words, FILLED);
       if (numbers.before(number, filled)) return numbers.slot(number);
@@ -89,15 +130,53 @@ export class StreamConsumer {
     }
   }
 
-  /** Leader: the team is through with a streamed unit. */
-  release({ streamIndex }: Unit): void {
-    this.setReleased(this.numbers.plus(Atomics.load(this.words, PASS_START), streamIndex + 1));
+  /** Leader: the team is through with a unit that is carried. */
+  release(index: number): void {
+    const { numbers, place } = this;
+    const number = this.numberOf(index);
+    const unit = place.units[index];
+    if (unit === this.returning) {
+      const slot = numbers.slot(number);
+      new Uint8Array(place.buffer).copyWithin(unit.address, slot, slot + unit.bytes);
+      this.returned = true;
+    }
+    this.setReleased(numbers.plus(number, 1));
   }
 
-  /** Leader, after a whole pass: the next begins where this one ended. */
+  /** Leader, after a whole pass: the next begins where this one ended, or anew with one unit less. */
   endPass(): void {
+    const { passing, letGo } = this.order();
     const start = Atomics.load(this.words, PASS_START);
-    Atomics.store(this.words, PASS_START, this.numbers.plus(start, this.place.units.length));
+    Atomics.store(this.words, PASS_START, this.numbers.plus(start, passing.length));
+    if (!this.returned) return;
+    this.setLetGo(letGo - 1);
+    this.restart();
+  }
+
+  /**
+   * Leader, between passes: units lose their place until `bytes` are free. `giveBack` hands a unit's memory to the system;
+   * false where it cannot. Returns the bytes that are free.
+   */
+  letGo(bytes: number, giveBack: (unit: Unit) => boolean): number {
+    let free = 0;
+    let order = this.order();
+    while (free < bytes && order.nextToGo && giveBack(order.nextToGo)) {
+      free += order.nextToGo.bytes;
+      this.setLetGo(order.letGo + 1);
+      order = this.order();
+    }
+    if (free > 0) this.restart();
+    return free;
+  }
+
+  /** Leader: bytes of the unit that went last, which is the next to return; 0 if all have their places. */
+  get returnableBytes(): number {
+    return this.order().lastGone?.bytes ?? 0;
+  }
+
+  /** Leader, between passes: the unit that went last returns to its place in the next pass. */
+  takeBack(): void {
+    this.returning = this.order().lastGone;
   }
 
   /** Leader, after a pass that was cut short or met a fault: the order begins anew. */
@@ -109,10 +188,32 @@ export class StreamConsumer {
     this.setReleased(origin);
   }
 
+  /** Leader, before an answer: a read ahead that failed since the last one is tried again. */
+  retry(): void {
+    if (Atomics.load(this.words, FAULT) !== 0) this.restart();
+  }
+
   /** Ends the reader. */
   close(): void {
     Atomics.store(this.words, CLOSED, 1);
     Atomics.notify(this.words, RELEASED);
+  }
+
+  /** The leader changes it between passes only, so that in a pass all threads see the same. */
+  private order(): Order {
+    const letGo = Atomics.load(this.words, LET_GO);
+    if (this.known.letGo !== letGo) this.known = new Order(this.place.units, letGo);
+    return this.known;
+  }
+
+  private setLetGo(count: number): void {
+    this.returning = undefined;
+    this.returned = false;
+    Atomics.store(this.words, LET_GO, count);
+  }
+
+  private numberOf(index: number): number {
+    return this.numbers.plus(Atomics.load(this.words, PASS_START), this.order().places[index]);
   }
 
   private setReleased(number: number): void {
@@ -143,9 +244,10 @@ export class StreamFiller {
   private readonly inFlight = new Set<Promise<void>>();
   /** Units whose reads have been started but are not all done, in order. */
   private readonly filling: Filling[] = [];
+  private order: Order;
   private origin = 0;
   private next = 0;
-  /** Of the next unit, among the streamed. */
+  /** Of the next unit, among those that pass. */
   private nextIndex = 0;
   private error: unknown;
   private reported = false;
@@ -157,6 +259,7 @@ export class StreamFiller {
   ) {
     this.words = wordsOf(place);
     this.numbers = new Numbers(place);
+    this.order = new Order(place.units, 0);
   }
 
   async run(onFault: (error: unknown) => void): Promise<void> {
@@ -165,7 +268,8 @@ export class StreamFiller {
       const released = Atomics.load(words, RELEASED);
       if (Atomics.load(words, ORIGIN) !== this.origin) await this.beginAnew();
       const failed = this.error !== undefined;
-      if (!failed && numbers.before(this.next, numbers.plus(released, place.slots))) await this.fillNext();
+      const idle = failed || this.order.passing.length === 0;
+      if (!idle && numbers.before(this.next, numbers.plus(released, place.slots))) await this.fillNext();
       else if (this.inFlight.size > 0) await Promise.race(this.inFlight);
       else if (failed && !this.reported) this.report(onFault);
       else Atomics.wait(words, RELEASED, released);
@@ -186,6 +290,7 @@ export class StreamFiller {
     this.error = undefined;
     this.reported = false;
     this.origin = Atomics.load(this.words, ORIGIN);
+    this.order = new Order(this.place.units, Atomics.load(this.words, LET_GO));
     this.next = this.origin;
     this.nextIndex = 0;
     Atomics.store(this.words, FILLED, this.origin);
@@ -193,12 +298,12 @@ export class StreamFiller {
 
   /** Starts the reads of the next unit, as many at once as the pattern says. */
   private async fillNext(): Promise<void> {
-    const { place, pattern, numbers } = this;
-    const { offset, bytes } = place.units[this.nextIndex];
+    const { order, pattern, numbers } = this;
+    const { offset, bytes } = order.passing[this.nextIndex];
     const number = this.next;
     const address = numbers.slot(number);
     this.next = numbers.plus(number, 1);
-    this.nextIndex = (this.nextIndex + 1) % place.units.length;
+    this.nextIndex = (this.nextIndex + 1) % order.passing.length;
     const unit = { number, reads: Math.ceil(bytes / pattern.readBytes) };
     this.filling.push(unit);
     for (let at = 0; at < bytes && this.error === undefined; at += pattern.readBytes) {

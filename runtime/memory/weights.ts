@@ -1,7 +1,7 @@
 /** Where the forward pass finds its weights: one thread's view of the units that stay and of those that stream by. */
 
 import type { ByteSource } from "../device.ts";
-import type { Layout } from "./layout.ts";
+import type { Layout, Unit } from "./layout.ts";
 import { StreamConsumer, type StreamPlace } from "./stream.ts";
 
 /** The pack file that weights are read from while the model runs, and where they begin in it. */
@@ -10,10 +10,9 @@ export interface WeightFile {
   dataOffset: number;
 }
 
-/** What the stream of a layout's weights carries, and through which memory. */
-export function streamPlace(layout: Layout, buffer: ArrayBufferLike): StreamPlace {
-  const units = layout.units.filter(({ streamIndex }) => streamIndex >= 0);
-  return { buffer, words: layout.stream, units, ...layout.ring };
+/** Through which memory the stream of a layout's weights passes. */
+export function streamPlace({ stream, units, ring }: Layout, buffer: ArrayBufferLike): StreamPlace {
+  return { buffer, words: stream, units, ...ring };
 }
 
 export class Weights {
@@ -29,19 +28,22 @@ export class Weights {
     if (layout.mode === "streamed") this.stream = new StreamConsumer(streamPlace(layout, buffer));
   }
 
+  /** Whether a unit comes from storage in this pass. */
+  streams(index: number): boolean {
+    return this.stream?.carries(index) === true;
+  }
+
   /**
    * Waits for a unit; returns the base to which the offsets of the matrices in it are to be added. Throws StreamFault.
    */
   acquire(index: number): number {
-    const unit = this.layout.units[index];
-    const address = unit.address > 0 || !this.stream ? unit.address : this.stream.acquire(unit);
-    return address - unit.offset;
+    const { address, offset } = this.layout.units[index];
+    return (this.streams(index) ? this.stream!.acquire(index) : address) - offset;
   }
 
   /** The team is through with a unit. */
   release(index: number): void {
-    const unit = this.layout.units[index];
-    if (this.leads && unit.streamIndex >= 0) this.stream?.release(unit);
+    if (this.leads && this.streams(index)) this.stream?.release(index);
   }
 
   /** A pass has used (or released) all units. */
@@ -52,6 +54,31 @@ export class Weights {
   /** Leader: a pass was cut short. */
   restart(): void {
     this.stream?.restart();
+  }
+
+  /** Leader, before an answer: what failed to be read ahead is tried again. */
+  retry(): void {
+    this.stream?.retry();
+  }
+
+  /** Weight bytes that a pass takes from storage now. */
+  get streamedBytes(): number {
+    return this.stream?.passingBytes ?? 0;
+  }
+
+  /** Leader, between passes: see StreamConsumer; there is nothing to give where nothing streams. */
+  letGo(bytes: number, giveBack: (unit: Unit) => boolean): number {
+    return this.stream?.letGo(bytes, giveBack) ?? 0;
+  }
+
+  /** Leader: bytes of the next unit that could have its place again. */
+  get returnableBytes(): number {
+    return this.stream?.returnableBytes ?? 0;
+  }
+
+  /** Leader, between passes: that unit returns with the next pass. */
+  takeBack(): void {
+    this.stream?.takeBack();
   }
 
   /** Leader: ends the stream's reader. */

@@ -21,6 +21,8 @@ export interface Scenario {
   items: number;
   /** Whether the leader gives out each round as a job of its own. */
   jobs: boolean;
+  /** Whether other threads take part in each job. */
+  changing: boolean;
 }
 
 /** How a thread's part ended, after how many whole rounds. */
@@ -30,19 +32,25 @@ export interface Ending {
 }
 
 function play(scenario: Scenario): Ending {
-  const { module, memory, control, threads, index, rounds, items, jobs } = scenario;
+  const { module, memory, control, threads, index, rounds, items, jobs, changing } = scenario;
   const kernels = instantiateKernels({ wasi: createWasiHost } as unknown as Device, module, memory);
-  const team = new Team(kernels, control, threads, index);
+  const team = new Team(kernels, memory.buffer, control, threads, index);
   const words = new Int32Array(memory.buffer);
   const count = (round: number, item: number) => scenario.counts / 4 + round * items + item;
+  const takingPart = (round: number) =>
+    changing && round < rounds - 1 ? 1 + ((round * round + 3 * round) % threads) : threads;
   let disorder = false;
   for (let round = 0; round < rounds; round++) {
     if (jobs && index === 0) {
       words[scenario.job / 4] = round;
+      team.active = takingPart(round);
       team.start();
     } else if (jobs) {
       team.next();
-      disorder ||= words[scenario.job / 4] !== round;
+      const given = words[scenario.job / 4];
+      disorder ||= changing ? given < round : given !== round;
+      disorder ||= team.active !== takingPart(given) || index >= team.active;
+      round = given;
     }
     // Two operations side by side; an item may see only a whole round before its own.
     const half = items >> 1;

@@ -26,10 +26,22 @@ interface Run {
 }
 
 /** Starts threads 0..`started`-1 of a team of `threads`. */
-function start(scenario: { threads: number; rounds: number; items: number; jobs?: boolean }, started?: number): Run {
+function start(
+  scenario: { threads: number; rounds: number; items: number; jobs?: boolean; changing?: boolean },
+  started?: number,
+): Run {
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
   const module = new WebAssembly.Module(bytesOfBuild("simd") as BufferSource);
-  const common = { module, memory, control: CONTROL, counts: COUNTS, job: JOB, jobs: false, ...scenario };
+  const common = {
+    module,
+    memory,
+    control: CONTROL,
+    counts: COUNTS,
+    job: JOB,
+    jobs: false,
+    changing: false,
+    ...scenario,
+  };
   const threads = Array.from({ length: started ?? scenario.threads }, (_, index) => {
     const workerData: Scenario = { ...common, index };
     const worker = new Worker(code, { eval: true, workerData, execArgv: [] });
@@ -55,6 +67,13 @@ describe.each([1, 2, 3, 4])("a team of %i", (threads) => {
   it("follows its leader from job to job", async () => {
     const [rounds, items] = [1000, 5];
     const { memory, endings } = start({ threads, rounds, items, jobs: true });
+    expect(await endings).toEqual(Array(threads).fill({ ending: "done", rounds }));
+    expect(countsOf(memory, rounds * items).every((count) => count === 1)).toBe(true);
+  });
+
+  it("does jobs in which only some take part, others in each", async () => {
+    const [rounds, items] = [3000, 5];
+    const { memory, endings } = start({ threads, rounds, items, jobs: true, changing: true });
     expect(await endings).toEqual(Array(threads).fill({ ending: "done", rounds }));
     expect(countsOf(memory, rounds * items).every((count) => count === 1)).toBe(true);
   });

@@ -8,7 +8,7 @@ import { openAhead } from "../../devices/node/direct.ts";
 import { EMBEDDED_MODEL, packFile } from "../../devices/node/index.ts";
 import { libc } from "../../devices/node/libc.ts";
 import { mapFile, releasePages } from "../../devices/node/mapping.ts";
-import { endPromotion, PROMOTION_BYTES, promote } from "../../devices/node/promotion.ts";
+import { PROMOTION_BYTES, promote, promoted } from "../../devices/node/promotion.ts";
 import { allocateMemory } from "../../runtime/compute/kernels.ts";
 import { temporaryFile, temporaryPath } from "../fixtures/temporary.ts";
 
@@ -97,12 +97,23 @@ describe.skipIf(unavailable)(`mapped files (${unavailable ? libc() : "koffi is t
     const mapped = mapFile(memory, PAGE, large, 0, bytes);
     if (typeof mapped === "string") throw new Error(mapped);
     const words = new SharedArrayBuffer(PROMOTION_BYTES);
-    promote({ memory, address: PAGE, path: large, offset: 0, bytes, words });
+    const own = () => {
+      const part = readFileSync("/proc/self/smaps", "utf8").split("promoted.bin")[1] ?? "Anonymous: 0 kB";
+      return Number(/^Anonymous: +(\d+) kB/m.exec(part)?.[1] ?? 0);
+    };
+    const weights = promoted(mapped, words, () => {});
+    promote({ memory, address: PAGE, fd: mapped.fd, offset: 0, bytes, words });
     same(bytesOf(memory, PAGE, bytes), pattern(bytes, 3));
     same(bytesOf(memory, 0, PAGE), new Uint8Array(PAGE));
     expect(readFileSync("/proc/self/smaps", "utf8")).toMatch(/Anonymous: +[1-9]\d{3,} kB/);
-    endPromotion(words);
-    mapped.close();
+    // Memory is short: the file's own pages are there again, once, with the same bytes.
+    const copies = weights.giveBackCopies!();
+    expect(copies).toBeGreaterThan(bytes - (2 << 20) - 1);
+    expect(copies).toBeLessThanOrEqual(bytes);
+    expect(own()).toBe(0);
+    same(bytesOf(memory, PAGE, bytes), pattern(bytes, 3));
+    expect(weights.giveBackCopies!()).toBe(0);
+    weights.close();
     same(bytesOf(memory, 0, 256 * PAGE), new Uint8Array(256 * PAGE));
   });
 

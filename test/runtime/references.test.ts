@@ -65,7 +65,14 @@ test("a tiny model of transformers, by the scalar references alone: KL at most 1
 
   new Uint32Array(memory.buffer, layout.caches, ids.length).fill(layout.kvCache);
   const weights = new Weights(layout, memory.buffer, true);
-  const phi2 = new Phi2(kernels, "pairs", layout, new Team(kernels, layout.control, 1, 0), weights, memory.buffer);
+  const phi2 = new Phi2(
+    kernels,
+    "pairs",
+    layout,
+    new Team(kernels, memory.buffer, layout.control, 1, 0),
+    weights,
+    memory.buffer,
+  );
   const logits: Float32Array[] = [];
   for (let t = 0; t < ids.length; t++) {
     new Int32Array(memory.buffer, layout.ids, 1)[0] = ids[t];

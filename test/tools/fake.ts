@@ -11,6 +11,7 @@ import type {
   Generation,
   Inspection,
   LoadOptions,
+  MemoryUse,
   Phi,
   Session,
 } from "../../devices/node/index.ts";
@@ -41,6 +42,8 @@ export interface Call {
 }
 
 export interface Script {
+  /** Changes to the memory figures. */
+  memory?: Partial<MemoryUse>;
   /** The deltas of every answer. */
   deltas?: string[];
   contextLength?: number;
@@ -225,7 +228,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
       calls.push({ method: "generateAll", input: prompts, options: { ...options } });
       return { results: [], decodeMs: 100, decodedTokens: 16 };
     },
-    memory: async () => MEMORY,
+    memory: async () => ({ ...MEMORY, ...script.memory }),
     async close() {
       calls.push({ method: "close", input: undefined, options: {} });
     },

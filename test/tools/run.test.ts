@@ -160,6 +160,24 @@ test("--stats goes to stderr and leaves stdout alone", async () => {
   expect(json.stderr).toBe(stderr);
 });
 
+test("what was given up while running shows in --stats, and the threads that are left in JSON", async () => {
+  const pressure = {
+    releasedBytes: 120_000_000,
+    threads: 1,
+    reasons: ["memory was short: 12 MiB left", "cpu is at 85 °C"],
+  };
+  const { stderr } = await piphi(["run", "--stats", "hi"], { memory: { pressure } });
+  expect(stderr).toMatch(
+    /gave way +120 MB of weights, 1 of 2 threads now \(memory was short: 12 MiB left; cpu is at 85 °C\)\n/,
+  );
+  const { stdout } = await piphi(["run", "--json", "hi"], { memory: { pressure } });
+  expect(JSON.parse(stdout)).toMatchObject({ threads: 1, memory: { pressure } });
+  const resident = { ...pressure, releasedBytes: 0, threads: 2 };
+  expect((await piphi(["run", "--stats", "hi"], { memory: { pressure: resident } })).stderr).toMatch(
+    /gave way +nothing now \(/,
+  );
+});
+
 test("Ctrl-C prints what came and exits with 130; with --json the document tells too", async () => {
   const cancelAtSecond = () => {
     const interrupt = new AbortController();

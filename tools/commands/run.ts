@@ -9,13 +9,14 @@ import { writeJson } from "../output.ts";
 
 async function toDocument(phi: Phi, result: GenerateResult, trim: boolean) {
   const { text: answer, ...rest } = result;
+  const memory = await phi.memory();
   return {
     model: phi.info.name,
     text: trim ? answer.trimStart() : answer,
     ...rest,
-    memory: await phi.memory(),
+    memory,
     kernel: phi.info.kernel,
-    threads: phi.info.threads,
+    threads: memory.pressure?.threads ?? phi.info.threads,
   };
 }
 

@@ -1,0 +1,90 @@
+/** The store: a model is packed once, and again whenever its pack is not what it should be. */
+
+import { appendFileSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { beforeAll, describe, expect, test, vi } from "vitest";
+import { packFor, packPath } from "../../devices/node/store.ts";
+import { crc32 } from "../../runtime/weights/crc32.ts";
+import { randomModel } from "../fixtures/random-model.ts";
+import { temporaryFile, temporaryPath } from "../fixtures/temporary.ts";
+
+/** Of a model that is large enough to be packed. */
+const MODEL = { layers: 4, hiddenSize: 1024, heads: 16, type: "F16", contextLength: 64 };
+
+let model: string;
+let sound: number;
+const phases: string[] = [];
+const pack = async (): Promise<string> => {
+  phases.length = 0;
+  return packFor(model, {
+    dense: "int8",
+    onProgress: ({ phase }) => {
+      if (!phases.includes(phase)) phases.push(phase);
+    },
+  });
+};
+
+beforeAll(async () => {
+  vi.stubEnv("PIPHI_HOME", temporaryPath("store"));
+  model = temporaryFile("large.gguf", randomModel(MODEL));
+  expect(statSync(model).size).toBeGreaterThan(64 << 20);
+  sound = crc32(readFileSync(await pack()));
+});
+
+const current = () => crc32(readFileSync(packPath(model, "int8")));
+/** Changes one bit of a file. */
+function flip(file: string, at: number): void {
+  const bytes = readFileSync(file);
+  bytes[at] ^= 4;
+  writeFileSync(file, bytes);
+}
+
+test("a model is packed on first use, and then used as it is", async () => {
+  expect(path.dirname(path.dirname(await pack()))).toBe(temporaryPath("store"));
+  expect(phases).toEqual([]);
+  rmSync(packPath(model, "int8"));
+  await pack();
+  expect(phases).toEqual(["pack"]);
+  expect(current()).toBe(sound);
+});
+
+test("a pack is used as it is; small models are not packed", async () => {
+  const mine = packPath(model, "int8");
+  expect(await packFor(mine, { dense: "int8" })).toBe(mine);
+  const small = temporaryFile("small.gguf", randomModel({}));
+  expect(await packFor(small, { dense: "int8" })).toBe(small);
+});
+
+describe("packed again, and then like new", () => {
+  test.each<[string, (file: string) => void]>([
+    ["cut in the weights", (file) => truncateSync(file, statSync(file).size - 70_000)],
+    ["cut to nothing", (file) => truncateSync(file, 0)],
+    ["half-written: the header comes last", (file) => writeFileSync(file, Buffer.alloc(statSync(file).size))],
+    ["with a bit flipped in the header", (file) => flip(file, 1000)],
+    ["with a bit flipped in the weights", (file) => flip(file, statSync(file).size >> 1)],
+    ["of another version", (file) => flip(file, readFileSync(file).indexOf("piphi.pack.version") + 22)],
+    ["replaced by something else", (file) => writeFileSync(file, "not a model")],
+    ["of an older model file", () => utimesSync(model, 1, statSync(model).mtimeMs / 1000 + 1)],
+  ])("a pack that is %s", async (_, spoil) => {
+    spoil(packPath(model, "int8"));
+    await pack();
+    expect(phases.at(-1)).toBe("pack");
+    await pack();
+    expect(phases).toEqual([]);
+  });
+});
+
+test("a pack whose time has changed, as in a store that was copied, is checked once", async () => {
+  const file = packPath(model, "int8");
+  utimesSync(file, 5, 5);
+  await pack();
+  expect(phases).toEqual(["check"]);
+  await pack();
+  expect(phases).toEqual([]);
+});
+
+test("a model file that grew by some bytes is another one", async () => {
+  appendFileSync(model, Buffer.alloc(32));
+  await pack();
+  expect(phases).toEqual(["pack"]);
+});
