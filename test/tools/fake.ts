@@ -50,6 +50,8 @@ export interface Script {
   /** Thrown after the deltas. */
   answerError?: unknown;
   cachedTokens?: number;
+  /** Take from the cache what a prompt of ids shares with the one before. */
+  reusesPrefix?: boolean;
   /** Prompts of more messages (or characters) than this are too long. */
   longestPrompt?: number;
   duringLoad?: (options: LoadOptions) => void | Promise<void>;
@@ -110,7 +112,17 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
   const rates = [50, 30, 10, 20];
   let answers = 0;
 
-  function answer(promptTokens: number, options: GenerateOptions): Generation {
+  let previous: readonly unknown[] = [];
+
+  /** Tokens that a prompt has in common with the one before. */
+  function sharedPrefix(prompt: string | readonly number[]): number {
+    const ids = [...prompt];
+    const different = ids.findIndex((id, i) => id !== previous[i]);
+    previous = ids;
+    return Math.max(0, different);
+  }
+
+  function answer(promptTokens: number, options: GenerateOptions, cachedTokens = script.cachedTokens ?? 0): Generation {
     const rate = rates[answers++ % rates.length];
     const pieces = options.ignoreEos
       ? Array<string>(options.maxTokens ?? 1).fill("x")
@@ -134,7 +146,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
         text,
         tokens,
         promptTokens,
-        cachedTokens: script.cachedTokens ?? 0,
+        cachedTokens,
         generatedTokens: tokens.length,
         stopReason: options.signal?.aborted ? "cancelled" : "eos",
         timings: timings(rate),
@@ -165,7 +177,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
     },
     generate(input, options = {}) {
       calls.push({ method: "generate", input, options: { ...options } });
-      return answer(input.length, options);
+      return answer(input.length, options, script.reusesPrefix ? sharedPrefix(input) : undefined);
     },
     chat(messages: readonly ChatMessage[], options = {}) {
       calls.push({ method: "chat", input: messages, options: { ...options } });
