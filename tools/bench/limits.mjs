@@ -29,7 +29,7 @@ import { drawLimits } from "./limits/plot.mjs";
 import { formatLimits } from "./limits/report.mjs";
 import { measureShared } from "./limits/shared.mjs";
 import { PEERS, preparePeers } from "./peers/install.mjs";
-import { describeMachine } from "./peers/machine.mjs";
+import { describeMachine, warnIfBusy } from "./peers/machine.mjs";
 import { cacheFolder, prepareModel, warmPageCache } from "./peers/model.mjs";
 import { measureStart } from "./start/measure.mjs";
 import { failWith, UsageError, wholeNumber } from "./usage.mjs";
@@ -101,6 +101,7 @@ async function measureRows(place, { limits, settings, node, pack, llama, timeout
   const rows = [];
   for (const [i, limit] of limits.entries()) {
     console.error(`${i + 1} of ${limits.length}, ${limit.name}: PiPhi`);
+    await warnIfBusy();
     // A limited read takes its time: the time-out is there for engines that do not get on at all.
     const ours = { ...ourSettings(settings, limit), node, model: pack, timeoutMs: 8 * timeoutMs };
     const row = { limit, ours: await measureOurs(place, limit, ours) };
@@ -144,7 +145,7 @@ async function main() {
   const hierarchy = limits.length > 0 ? findHierarchy() : undefined;
   fs.mkdirSync(folder, { recursive: true });
   const model = prepareModel({ ...options, folder });
-  const pack = preparePack(model, path.resolve(options.pack ?? path.join(folder, `${path.basename(model)}.pack`)));
+  const pack = preparePack(model, options.pack, folder);
   const slow = limits.some(({ readBytesPerSecond }) => readBytesPerSecond !== undefined);
   const place = { hierarchy, disk: slow ? diskOf(pack) : undefined };
   const { ready, absent: obstacles } = preparePeers(

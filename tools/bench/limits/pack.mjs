@@ -30,9 +30,10 @@ function isPack(file) {
   }
 }
 
-/** The pack of a model, made at `pack` unless it is there and newer than the model; a pack is its own. */
-export function preparePack(model, pack) {
+/** The pack of a model, made at `asked` or in `folder` unless it is there and newer than the model; a pack is its own. */
+export function preparePack(model, asked, folder) {
   if (isPack(model)) return model;
+  const pack = path.resolve(asked ?? path.join(folder, `${path.basename(model, ".gguf")}.pack.gguf`));
   const age = (file) => fs.statSync(file).mtimeMs;
   if (!fs.existsSync(pack) || age(pack) < age(model)) {
     console.error(`Making ${pack}`);

@@ -6,11 +6,13 @@
 import fs from "node:fs";
 import { promisify } from "node:util";
 
-const [, , file, milliseconds = "4000"] = process.argv;
+const [, , file, milliseconds = "6000"] = process.argv;
 /** Bytes of one read, and reads under way at once. */
 const WAYS = [
   { readBytes: 4 << 20, depth: 1 },
   { readBytes: 4 << 20, depth: 4 },
+  { readBytes: 2 << 20, depth: 4 },
+  { readBytes: 1 << 20, depth: 4 },
 ];
 const read = promisify(fs.read);
 

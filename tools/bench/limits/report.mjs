@@ -7,7 +7,11 @@ const formatSpread = ({ min, median, max }) => [min, median, max].map(formatRate
 const percent = (share) => (share === undefined ? "" : `${(share * 100).toFixed(0)} %`);
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
 const formatPeak = (bytes) => (bytes ? formatMemory(bytes) : "?");
-const formatPasses = (passes) => (passes ? `${passes.bytes.toFixed(2)} / ${passes.time.toFixed(2)}` : "");
+/** By time only where reads are limited: elsewhere a prompt takes as long as its arithmetic. */
+const formatPasses = (passes, { readBytesPerSecond }) => {
+  if (!passes) return "";
+  return passes.bytes.toFixed(2) + (readBytesPerSecond === undefined ? "" : ` / ${passes.time.toFixed(2)}`);
+};
 
 function ourRow({ limit, ours }, unlimited) {
   if (ours.failed) return [limit.name, ours.failed, "", "", formatPeak(ours.peakBytes), "", "", "", "", ""];
@@ -21,7 +25,7 @@ function ourRow({ limit, ours }, unlimited) {
     percent(shareOfUnlimited(ours, unlimited)),
     ours.storageBytesPerSecond ? `${megabytes(ours.storageBytesPerSecond)}/s` : "",
     percent(ours.storageShare),
-    formatPasses(ours.prefillPasses),
+    formatPasses(ours.prefillPasses, limit),
   ];
 }
 
@@ -74,7 +78,7 @@ export function formatLimits({ machine, model, settings, rows, mapped, shared, c
   const head =
     `${machine.cpu}, ${machine.cores} cores, ${memory}, ${machine.kernel}, ${machine.date.slice(0, 10)}\n` +
     `${model.name}, ${megabytes(model.bytes)}; threads: ${settings.threads}; tok/s as min / median / max; ` +
-    `passes of a prompt of ${settings.promptTokens} tokens by bytes / by time; peaks with the page cache\n`;
+    `passes of a prompt of ${settings.promptTokens} tokens by bytes / by time where reads are limited; peaks with the page cache\n`;
   const unlimited = rows.find(({ limit }) => limit.memoryBytes === undefined);
   const blocks = [head];
   if (rows.length > 0) blocks.push(align([OUR_TITLES, ...rows.map((row) => ourRow(row, unlimited?.ours))]));

@@ -33,6 +33,14 @@ function startHeld(node, settings) {
   return { id: child.pid, result, end };
 }
 
+/** Of the weights, what must be there once only. */
+const LEAST_SHARED = 0.9;
+
+/** Whether what measureShared found is what mapping promises. */
+export function sharesPages({ mode, same, sharedBytes, weightBytes }) {
+  return mode === "mapped" && same && sharedBytes >= LEAST_SHARED * weightBytes;
+}
+
 /**
  * Lets two processes answer from one pack, and asks the kernel while both are there.
  * @returns {{processes: object[], sharedBytes: number, weightBytes: number, same: boolean}} `sharedBytes` are those that

@@ -40,17 +40,18 @@ export async function runJson(command, { launcher = [], timeoutMs = PROCESS_TIME
   }
 }
 
-const sharedFlags = ({ model, threads, contextLength }) => [
+const sharedFlags = ({ model, threads, contextLength, flags = [] }) => [
   ...[model, "--threads", `${threads}`],
   ...["--ctx", `${contextLength}`, "--json"],
+  ...flags,
 ];
 
-/** PiPhi's bench on a Node; `launcher` as in runJson. */
+/** PiPhi's bench on a Node, with more `flags` where the settings have some; `launcher` as in runJson. */
 export async function benchOurs(node, settings, launcher = []) {
   const { promptTokens, generateTokens, repeat } = settings;
   const counts = ["-p", `${promptTokens}`, "-n", `${generateTokens}`, "--repeat", `${repeat}`];
   const command = [node, CLI, "bench", ...sharedFlags(settings), ...counts];
-  const { prefill, decode, memory, kernel, bandwidth } = await runJson(command, { launcher });
+  const { prefill, decode, memory, kernel, bandwidth, profile } = await runJson(command, { launcher });
   return {
     kernel,
     prefill: prefill.tokensPerSecond,
@@ -58,6 +59,7 @@ export async function benchOurs(node, settings, launcher = []) {
     peakBytes: memory.peakRssBytes,
     memoryMode: memory.mode,
     ...(bandwidth && { bandwidth }),
+    ...(profile && { profile }),
   };
 }
 
