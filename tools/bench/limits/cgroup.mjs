@@ -58,9 +58,10 @@ function refuseReadOnly(folder) {
 
 /**
  * The files that set limits, in the order of writing: [folder, file, value, optional].
- * @param hierarchy as findHierarchy gives it
+ * @param {{version: number, memory: string, reads?: string}} hierarchy as findHierarchy gives it
+ * @param {string} name
  * @param {{memoryBytes?: number, readBytesPerSecond?: number}} limits
- * @param {string} device "major:minor" of the disk whose reads are limited
+ * @param {string | undefined} device "major:minor" of the disk whose reads are limited
  */
 export function limitFiles({ version, memory, reads }, name, { memoryBytes, readBytesPerSecond }, device) {
   const own = path.join(memory, name);

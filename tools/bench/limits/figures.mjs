@@ -37,18 +37,21 @@ export function summarize({ rounds, resident, tokens: _, ...run }, storage, gene
   const streamed = run.streamedBytesPerToken;
   const decode = spread(rounds.map((round) => round.decode));
   const figures = { ...run, decode, prefill: spread(rounds.map((round) => round.prefill)), resident };
-  if (!(streamed > 0 && storage)) return figures;
+  if (!(streamed > 0 && storage)) return { ...figures, storage: undefined };
   const { bytesPerSecond } = storage;
   const passSeconds = streamed / bytesPerSecond;
+  const passes = {
+    bytes: rounds.map(({ readBytes }) => readBytes / streamed - (generateTokens - 1)),
+    time: rounds.map(({ prefillMs }) => prefillMs / 1000 / passSeconds),
+  };
   return {
     ...figures,
-    storageBytesPerSecond: bytesPerSecond,
-    /** Of what storage gives, what decode takes. */
-    storageShare: (decode.median * streamed) / bytesPerSecond,
-    /** What the prompt cost, in passes over the streamed weights: by bytes, and by time. */
-    prefillPasses: {
-      bytes: spread(rounds.map(({ readBytes }) => readBytes / streamed - (generateTokens - 1))).median,
-      time: spread(rounds.map(({ prefillMs }) => prefillMs / 1000 / passSeconds)).median,
+    storage: {
+      ...storage,
+      /** Of what storage gives, what decode takes. */
+      share: (decode.median * streamed) / bytesPerSecond,
+      /** What the prompt cost, in passes over the streamed weights: by bytes, and by time. */
+      prefillPasses: { bytes: spread(passes.bytes), time: spread(passes.time) },
     },
   };
 }

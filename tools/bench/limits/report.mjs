@@ -8,9 +8,10 @@ const percent = (share) => (share === undefined ? "" : `${(share * 100).toFixed(
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
 const formatPeak = (bytes) => (bytes ? formatMemory(bytes) : "?");
 /** By time only where reads are limited: elsewhere a prompt takes as long as its arithmetic. */
-const formatPasses = (passes, { readBytesPerSecond }) => {
-  if (!passes) return "";
-  return passes.bytes.toFixed(2) + (readBytesPerSecond === undefined ? "" : ` / ${passes.time.toFixed(2)}`);
+const formatPasses = (storage, { readBytesPerSecond }) => {
+  if (!storage) return "";
+  const { bytes, time } = storage.prefillPasses;
+  return bytes.median.toFixed(2) + (readBytesPerSecond === undefined ? "" : ` / ${time.median.toFixed(2)}`);
 };
 
 function ourRow({ limit, ours }, unlimited) {
@@ -23,9 +24,9 @@ function ourRow({ limit, ours }, unlimited) {
     formatPeak(ours.peakBytes),
     formatSpread(ours.decode),
     percent(shareOfUnlimited(ours, unlimited)),
-    ours.storageBytesPerSecond ? `${megabytes(ours.storageBytesPerSecond)}/s` : "",
-    percent(ours.storageShare),
-    formatPasses(ours.prefillPasses, limit),
+    ours.storage ? `${megabytes(ours.storage.bytesPerSecond)}/s` : "",
+    percent(ours.storage?.share),
+    formatPasses(ours.storage, limit),
   ];
 }
 
@@ -72,8 +73,8 @@ const formatCopy = ({ name, tokens, passes, plainPasses, accepted, proposed }) =
 ];
 const COPY_TITLES = ["speculation", "tokens", "passes without", "passes with", "fewer", "guesses right"];
 
-/** What was measured, as text. */
-export function formatLimits({ machine, model, settings, rows, mapped, shared, copies, absent }) {
+/** What was measured, as text; parts that were not may be left out. */
+export function formatLimits({ machine, model, settings, rows, mapped, shared = undefined, copies, absent }) {
   const memory = `${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB`;
   const head =
     `${machine.cpu}, ${machine.cores} cores, ${memory}, ${machine.kernel}, ${machine.date.slice(0, 10)}\n` +

@@ -21,7 +21,11 @@ export function firstDifference(expected, tokens) {
 }
 
 /** "streamed with 500M, 90 MB stay, 120 MB a token: 256 tokens, the same" */
-export function describeRun({ ram, drafts }, { mode, pinnedBytes, streamedBytesPerToken, tokens, rounds }, difference) {
+export function describeRun(
+  { ram, drafts = 0 },
+  { mode, pinnedBytes, streamedBytesPerToken, tokens, rounds },
+  difference,
+) {
   const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
   const { passes } = rounds[0].drafts ?? {};
   const guesses = drafts ? `, guesses verified in ${passes} passes` : "";
