@@ -15,6 +15,8 @@ import { load } from "../../../dist/devices/node/index.js";
 import { parseSmaps } from "./smaps.mjs";
 
 const SETTLE_MS = 250;
+/** Mapped weights begin to move into huge pages after a while. */
+const WARM_MS = 2000;
 const settings = JSON.parse(process.argv[2]);
 const { model, threads, contextLength, ram, kv, share, hold } = settings;
 const { promptTokens = 64, generateTokens, repeat = 1, warmUp = 0, drafts = 0 } = settings;
@@ -28,13 +30,17 @@ function storageBytes() {
   }
 }
 
-/** Waits until nothing is read ahead any more. */
+/** Bytes that are no file's: they grow while weights move into huge pages. */
+const anonymousBytes = () =>
+  1024 * Number(/^RssAnon:\s+(\d+) kB$/m.exec(fs.readFileSync("/proc/self/status", "utf8"))[1]);
+
+/** Waits until nothing is read ahead or moved any more; the bytes read so far. */
 async function settled() {
-  for (let before = -1, now = storageBytes(); now !== before; now = storageBytes()) {
-    before = now;
+  for (;;) {
+    const [read, anonymous] = [storageBytes(), anonymousBytes()];
     await sleep(SETTLE_MS);
+    if (storageBytes() === read && anonymousBytes() - anonymous < 1 << 20) return read;
   }
-  return storageBytes();
 }
 
 const phi = await load(model, { threads, contextLength, ram, kv, share });
@@ -52,6 +58,7 @@ const rounds = [];
 let loadMs = 0;
 let tokens = [];
 for (let round = 0; round < warmUp + repeat; round++) {
+  if (warmUp > 0 && round === warmUp) await sleep(WARM_MS);
   const before = await settled();
   const result = await phi.generate(promptOf(round), { maxTokens: generateTokens, ignoreEos: true, drafts });
   const readBytes = (await settled()) - before;

@@ -5,11 +5,14 @@ import { document, factsOf, round, text } from "../plot/svg.mjs";
 import { formatMemory } from "./figures.mjs";
 
 const WIDTH = 760;
-const HEIGHT = 420;
+const HEIGHT = 440;
 const LEFT = 64;
 const RIGHT = 736;
 const TOP = 64;
-const BOTTOM = 340;
+const BOTTOM = 360;
+/** Below the lowest rate: a line for each engine's runs that gave none. */
+const FAILED_LINES = 72;
+const FAILED_LINE = 30;
 /** Where "unlimited" stands, right of a break in the axis. */
 const UNLIMITED = RIGHT - 40;
 const LARGEST = RIGHT - 130;
@@ -27,17 +30,20 @@ export function rateRange(rates) {
   return ticks.length > 1 ? ticks : RATES.slice(Math.max(0, from - 1), Math.max(0, from - 1) + 2);
 }
 
-/** A line through an engine's points, with a mark where it ended without an answer. */
-function series(points, name) {
+/** An engine's points with their values on one side of the line through them, and a mark for each run without any. */
+function series({ points, name, labelAt, failedAt }) {
   const measured = points.filter(({ y }) => y !== undefined);
   const line = measured.map(({ x, y }, i) => `${i === 0 ? "M" : "L"}${x} ${y}`).join("");
   return [
     ...(measured.length > 1 ? [`<path d="${line}" class="${name}-line" fill="none"/>`] : []),
-    ...measured.map(({ x, y }) => `<circle cx="${x}" cy="${y}" r="4" class="${name}"/>`),
+    ...measured.flatMap(({ x, y, rate }) => [
+      `<circle cx="${x}" cy="${y}" r="4" class="${name}"/>`,
+      text(x, y + labelAt, formatRate(rate), "quiet middle"),
+    ]),
     ...points.flatMap(({ x, y, failed }) => {
       if (y !== undefined) return [];
-      const cross = `M${x - 4} ${BOTTOM - 14}l8 8m0 -8l-8 8`;
-      return [`<path d="${cross}" class="${name}-line" fill="none"/>`, text(x, BOTTOM - 20, failed, "quiet middle")];
+      const cross = `M${x - 4} ${failedAt}l8 8m0 -8l-8 8`;
+      return [`<path d="${cross}" class="${name}-line" fill="none"/>`, text(x, failedAt - 5, failed, "quiet middle")];
     }),
   ];
 }
@@ -68,34 +74,30 @@ export function drawLimits(report) {
   const ticks = rateRange(rates);
   const range = sizes.length > 1 ? [sizes[0], sizes.at(-1)] : [sizes[0] / 2, sizes[0]];
   const x = (bytes) => (bytes === undefined ? UNLIMITED : logarithmic(bytes, range, [LEFT + 24, LARGEST]));
-  const y = (rate) => logarithmic(rate, [ticks[0], ticks.at(-1)], [BOTTOM - 40, TOP]);
+  const y = (rate) => logarithmic(rate, [ticks[0], ticks.at(-1)], [BOTTOM - FAILED_LINES, TOP]);
   const points = (engine) =>
     rows
       .filter((row) => row[engine])
       .map(({ limit, [engine]: result }) => ({
         x: x(limit.memoryBytes),
         y: result.decode && y(result.decode.median),
+        rate: result.decode?.median,
         failed: result.failed,
       }));
-  const labels = [
-    { name: "ours", label: "PiPhi", points: points("ours") },
-    { name: "peer", label: "llama.cpp native", points: points("llama") },
+  const peerAt = BOTTOM - 14;
+  const engines = [
+    { name: "ours", label: "PiPhi", points: points("ours"), labelAt: -10, failedAt: peerAt - FAILED_LINE },
+    { name: "peer", label: "llama.cpp native", points: points("llama"), labelAt: 19, failedAt: peerAt },
   ].filter((each) => each.points.length > 0);
-  const legend = labels.flatMap(({ name, label }, i) => [
-    `<circle cx="${LEFT + 200 + i * 90}" cy="${TOP - 38}" r="4" class="${name}"/>`,
-    text(LEFT + 210 + i * 90, TOP - 34, label),
+  const legend = engines.flatMap(({ name, label }, i) => [
+    `<circle cx="${LEFT + 240 + i * 90}" cy="${TOP - 38}" r="4" class="${name}"/>`,
+    text(LEFT + 250 + i * 90, TOP - 34, label),
   ]);
-  const values = rows.flatMap(({ limit, ours }) => {
-    if (!ours.decode) return [];
-    const { median } = ours.decode;
-    return [text(x(limit.memoryBytes), y(median) - 10, formatRate(median), "quiet middle")];
-  });
   const parts = [
     text(LEFT - 40, TOP - 34, "Decode, tokens/s, by memory", "title"),
     ...legend,
     ...axes(sizes, ticks, x, y),
-    ...labels.toReversed().flatMap((each) => series(each.points, each.name)),
-    ...values,
+    ...engines.toReversed().flatMap(series),
     text(LEFT - 40, HEIGHT - 22, factsOf(report), "quiet"),
   ];
   return document(WIDTH, HEIGHT, "Tokens per second of PiPhi and of llama.cpp against memory", parts);
