@@ -84,7 +84,7 @@ export interface Device {
   readonly sharedMemory: boolean;
   /**
    * Maps a part of a file over the memory's bytes from `address` on; all of them multiples of 64 KiB. A string says why
-   * that is not possible here. Throws E_FILE_TRUNCATED. `hugePages`: there is memory for a copy of its own, if it is faster.
+   * that is not possible here. Throws E_FILE_TRUNCATED. `hugePages`: there is memory for a copy instead, if it is faster.
    */
   map?(
     memory: WebAssembly.Memory,

@@ -11,8 +11,12 @@ import type { FromReader, ReaderTask } from "./reader.ts";
 import type { ReadPattern } from "./stream.ts";
 import type { WeightFile } from "./weights.ts";
 
-/** Times the weights' size that must be free for a copy of them in huge pages beside the file's own. */
-const PLENTY = 2;
+/**
+ * Times the weights' size that must be free for them to move into huge pages, and bytes beside everything laid out. The
+ * file's own pages need no room of their own: the system gives them back as soon as they are copied and memory is short.
+ */
+const PLENTY = 1.2;
+const SPARE_BYTES = 64 << 20;
 const NOTHING: LoadPlan = { sources: [], pieces: [], totalBytes: 0 };
 
 export class Residence {
@@ -51,7 +55,8 @@ export class Residence {
     const { source, dataOffset } = pack;
     this.file = { source: device.open(source.name), dataOffset };
     const { bytes } = model.shape;
-    const plenty = !shared && (device.availableBytes() ?? 0) > PLENTY * bytes;
+    const enough = Math.max(PLENTY * bytes, layout.totalBytes + SPARE_BYTES);
+    const plenty = !shared && (device.availableBytes() ?? 0) > enough;
     const mapped =
       layout.mode === "streamed"
         ? undefined

@@ -78,6 +78,23 @@ describe("the same tokens", () => {
     });
   });
 
+  test("mapped weights move into huge pages where everything and a little more fits", async () => {
+    const total = await withEngine(source, nodeDevice(), {}, async ({ memory }) => memory.buffer.byteLength);
+    const asked = async (ramBytes: number, options = {}) => {
+      let hugePages: boolean | undefined;
+      const device = deviceWith(ramBytes);
+      const map: Device["map"] = (...args) => {
+        hugePages = args[5];
+        return nodeDevice().map!(...args);
+      };
+      await withEngine(pack, { ...device, map }, options, async () => {});
+      return hugePages;
+    };
+    expect(await asked(total + 128 * MIB)).toBe(true);
+    expect(await asked(total + 128 * MIB, { share: true })).toBe(false);
+    expect(await asked(total + 32 * MIB)).toBe(false);
+  });
+
   test.each([1, 2, 3])("streamed, %i threads, with and without guesses, at several sizes", async (threads) => {
     const seen = new Set<number>();
     for (const ram of [least, least + MIB, least + 3 * MIB]) {

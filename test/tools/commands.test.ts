@@ -84,6 +84,7 @@ test("bench measures each round on a prompt of its own, after a warm-up", async 
     threads: 2,
     engine: expect.stringMatching(/^node v\d+\.\S+ \(v8 \S+\)$/),
     repeat: 3,
+    depth: 0,
     prefill: { tokens: 6, tokensPerSecond: { min: 100, median: 200, max: 300 } },
     bandwidth: { gigabytesPerSecond: 40, share: 0.25 },
     decode: {
@@ -114,6 +115,19 @@ test("bench and the context", async () => {
   expect(tooLong).toMatchObject({ code: 1, stdout: "" });
   expect(tooLong.stderr).toContain("-p 250 and -n 7 do not fit into the context of 256 tokens");
   expect((await piphi(["bench", "-p", "250", "-n", "6"])).code).toBe(0);
+  const tooDeep = await piphi(["bench", "-d", "240", "-p", "10", "-n", "7"]);
+  expect(tooDeep.stderr).toContain("-d 240, -p 10 and -n 7 do not fit into the context of 256 tokens");
+});
+
+test("bench at a depth changes only what follows it from round to round", async () => {
+  const args = ["bench", "-d", "3", "-p", "2", "-n", "2", "--repeat", "2"];
+  const { code, stdout, calls } = await piphi([...args, "--json"], { reusesPrefix: true });
+  expect(code).toBe(0);
+  const prompts = calls.filter(({ method }) => method === "generate").map(({ input }) => input);
+  expect(prompts).toEqual([200, 201, 202].map((first) => [200, 237, 274, first, 348]));
+  expect(JSON.parse(stdout)).toMatchObject({ depth: 3, prefill: { tokens: 2 }, decode: { tokens: 2 } });
+  expect((await piphi(args, { reusesPrefix: true })).stdout).toMatch(/^ +depth +3 tokens in the context/m);
+  expect((await piphi(args)).stderr).toContain("took 0 of its prompt from the cache");
 });
 
 test("bench refuses to measure a cached prompt, and to report a cancelled round", async () => {

@@ -61,6 +61,8 @@ export interface Script {
   /** Thrown where a session is saved, and restored. */
   saveError?: unknown;
   restoreError?: unknown;
+  /** Take from the cache what a prompt of ids shares with the one before. */
+  reusesPrefix?: boolean;
   /** Prompts of more messages (or characters) than this are too long. */
   longestPrompt?: number;
   duringLoad?: (options: LoadOptions) => void | Promise<void>;
@@ -123,7 +125,17 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
   const rates = [50, 30, 10, 20];
   let answers = 0;
 
-  function answer(promptTokens: number, options: GenerateOptions): Generation {
+  let previous: readonly unknown[] = [];
+
+  /** Tokens that a prompt has in common with the one before. */
+  function sharedPrefix(prompt: string | readonly number[]): number {
+    const ids = [...prompt];
+    const different = ids.findIndex((id, i) => id !== previous[i]);
+    previous = ids;
+    return Math.max(0, different);
+  }
+
+  function answer(promptTokens: number, options: GenerateOptions, cachedTokens = script.cachedTokens ?? 0): Generation {
     const rate = rates[answers++ % rates.length];
     const pieces = options.ignoreEos
       ? Array<string>(options.maxTokens ?? 1).fill("x")
@@ -147,7 +159,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
         text,
         tokens,
         promptTokens,
-        cachedTokens: script.cachedTokens ?? 0,
+        cachedTokens,
         generatedTokens: tokens.length,
         rolledTokens: script.rolledTokens,
         stopReason: options.signal?.aborted ? "cancelled" : "eos",
@@ -197,7 +209,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
     },
     generate(input, options = {}) {
       calls.push({ method: "generate", input, options: { ...options } });
-      return answer(input.length, options);
+      return answer(input.length, options, script.reusesPrefix ? sharedPrefix(input) : undefined);
     },
     chat(messages: readonly ChatMessage[], options = {}) {
       calls.push({ method: "chat", input: messages, options: { ...options } });

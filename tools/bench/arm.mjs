@@ -5,7 +5,7 @@
  *
  * On each CPU: the tests of the kernels, the same files that `npm test` runs, which hold every build and dot form
  * against its scalar reference bit for bit; the self-test that PiPhi makes at start; and answers of the embedded model,
- * whose tokens must be those of this machine. Emulation proves results, not speed: see ARM.md for predictions.
+ * whose tokens must be those of this machine. Emulation proves results, not speed: npm run bench:code predicts that.
  * stdout has a line for each check and a summary; exit code 0 if all passed, 1 if not, 2 if something is not installed.
  */
 

@@ -7,7 +7,7 @@
  * arm64 (see arm/emulator.mjs for what that needs). The loops are found in the listing: the control flow graph gives
  * natural loops; a kernel's are the innermost ones that broadcast activations and multiply. Bytes loaded, without
  * broadcasts and the frame, give the weights of a trip, and broadcasts the tokens. `--listing` keeps the code of
- * the loops. stdout is a Markdown table.
+ * the loops. stdout is a Markdown table, and what it and published figures let expect of the boards (arm/predict.mjs).
  *
  *   inner   instructions of the inner loop / products     (a product is one weight times one token's activation)
  *   all     those of a whole block of 32 columns, scales and f32 sums included, / products
@@ -19,7 +19,9 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
+import { BOARDS } from "./arm/boards.mjs";
 import { cacheFolder, installNode, MissingError, prepareArm } from "./arm/emulator.mjs";
+import { formatPredictions, predict } from "./arm/predict.mjs";
 import {
   findLoops,
   isBroadcast,
@@ -108,12 +110,15 @@ function measure(kernel, instructions) {
     const block = loops.find((other) => contains(other, loop));
     const rest = block.instructions.filter((each) => !code.includes(each));
     const total = code.length * trips + rest.length;
+    const products = BLOCK_WEIGHTS * tokens;
     return {
       kernel: kernel.name,
       tokens,
       inner: code.length / (weights * tokens),
-      all: total / (BLOCK_WEIGHTS * tokens),
+      all: total / products,
       trip: `${code.length} / ${weights}`,
+      trips,
+      products,
       spills: spillsOf(code),
       restSpills: spillsOf(rest),
       code,
@@ -201,6 +206,12 @@ async function main() {
   if (values.listing) fs.writeFileSync(values.listing, formatListing(rows));
   console.log(`| ${HEADINGS.join(" | ")} |\n|${"---|".repeat(HEADINGS.length)}`);
   for (const row of rows) console.log(formatRow(row));
+  const boards = Object.keys(BOARDS).filter((name) => rows.some(({ target }) => target === name));
+  const predictions = boards.map((name) => {
+    const own = rows.filter(({ target }) => target === name);
+    return { name, sources: BOARDS[name].sources, ...predict(own, BOARDS[name]) };
+  });
+  if (boards.length > 0) console.log(`\n${formatPredictions(predictions)}`);
   return rows.length > 0 ? 0 : 2;
 }
 

@@ -20,14 +20,13 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { CLI, ourEngines, peerEngines } from "./peers/engines.mjs";
 import { PEERS, preparePeers } from "./peers/install.mjs";
-import { busyCores, describeMachine } from "./peers/machine.mjs";
+import { describeMachine, warnIfBusy } from "./peers/machine.mjs";
 import { cacheFolder, prepareModel, warmPageCache } from "./peers/model.mjs";
 import { formatReport, ratiosOf } from "./peers/report.mjs";
 import { failWith, UsageError, wholeNumber } from "./usage.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const CONTEXT_LENGTH = 1024;
-const MOST_BUSY_CORES = 0.2;
 
 function parse(args) {
   const cores = os.availableParallelism();
@@ -82,9 +81,7 @@ async function measure({ engine, peer, slowerBy = 1, measure }, settings, absent
   const own = shareOf(settings, slowerBy);
   const { threads, promptTokens, generateTokens } = own;
   const title = `${engine}, ${threads} ${threads === 1 ? "thread" : "threads"}`;
-  const busy = await busyCores();
-  if (busy > MOST_BUSY_CORES)
-    console.error(`warning: ${busy.toFixed(1)} cores are busy with other work; the next figures will be too low.`);
+  const busy = await warnIfBusy();
   console.error(title);
   try {
     const result = await measure(own);

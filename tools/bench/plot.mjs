@@ -5,6 +5,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { formatRate } from "./peers/report.mjs";
+import { document, factsOf, round, text } from "./plot/svg.mjs";
 
 const WIDTH = 760;
 const LEFT = 24;
@@ -13,29 +14,6 @@ const BAR_WIDTH = 420;
 const ROW = 26;
 const BAR = 16;
 const PANEL_GAP = 34;
-
-const STYLE = `
-text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: #1f2328; }
-.title { font-size: 15px; font-weight: 600; }
-.quiet { fill: #59636e; font-size: 12px; }
-.ours { fill: #0f766e; }
-.peer { fill: #afb8c1; }
-.whisker { stroke: #1f2328; stroke-width: 1.2; opacity: .65; }
-.axis { stroke: #d1d9e0; }
-@media (prefers-color-scheme: dark) {
-  text { fill: #f0f6fc; }
-  .quiet { fill: #9198a1; }
-  .ours { fill: #2dd4bf; }
-  .peer { fill: #59636e; }
-  .whisker { stroke: #f0f6fc; }
-  .axis { stroke: #3d444d; }
-}`;
-
-const escapeXml = (text) =>
-  text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
-const text = (x, y, content, name = "") =>
-  `<text x="${x}" y="${y}"${name && ` class="${name}"`}>${escapeXml(content)}</text>`;
-const round = (value) => Math.round(value * 10) / 10;
 
 /** One bar with its name, whisker and value; `scale` in pixels per token/s. */
 function bar({ engine, peer, ...result }, phase, y, scale) {
@@ -72,24 +50,16 @@ function panel(results, phase, top) {
   return { parts, end: y };
 }
 
-function draw({ machine, model, results }) {
+function draw(report) {
   const parts = [];
   let y = 34;
   for (const phase of ["decode", "prefill"]) {
-    const drawn = panel(results, phase, y);
+    const drawn = panel(report.results, phase, y);
     parts.push(...drawn.parts);
     y = drawn.end + PANEL_GAP;
   }
-  const memory = `${Math.round(machine.memoryBytes / 2 ** 30)} GiB`;
-  const facts = [model.name, machine.cpu, `${machine.cores} cores`, memory, machine.date.slice(0, 10)];
-  parts.push(text(LEFT, y - 10, facts.join(" · "), "quiet"));
-  const height = y + 10;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-label="Tokens per second of PiPhi and other engines">
-<style>${STYLE}
-</style>
-${parts.join("\n")}
-</svg>
-`;
+  parts.push(text(LEFT, y - 10, factsOf(report), "quiet"));
+  return document(WIDTH, y + 10, "Tokens per second of PiPhi and other engines", parts);
 }
 
 const [, , input, out] = process.argv;

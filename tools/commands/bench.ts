@@ -10,35 +10,48 @@ import { statusLine } from "../progress.ts";
 
 const DEFAULTS = { promptTokens: 128, maxTokens: 32, repeats: 3 };
 
-/** Ordinary words' ids, the same on every machine; another first id each round, so that no cached prefix fits. */
-function promptIds(length: number, round: number, vocabulary: number): number[] {
-  const ids = Array.from({ length }, (_, i) => (200 + ((i * 37) % 40_000)) % vocabulary);
-  ids[0] = (200 + round) % vocabulary;
+/** Tokens of a round: what is in the context before, the prompt, the answer. */
+interface Lengths {
+  depth: number;
+  promptTokens: number;
+  maxTokens: number;
+}
+
+/**
+ * Ordinary words' ids, the same on every machine: `depth` of them in every round, then the prompt, with another first id
+ * each round, so that no more than `depth` tokens can come from the cache.
+ */
+function promptIds({ depth, promptTokens }: Lengths, round: number, vocabulary: number): number[] {
+  const ids = Array.from({ length: depth + promptTokens }, (_, i) => (200 + ((i * 37) % 40_000)) % vocabulary);
+  ids[depth] = (200 + round) % vocabulary;
   return ids;
 }
 
 /** What was asked for, or a default shrunk to the context; throws E_CONTEXT. */
-function lengths({ contextLength, config }: ModelInfo, promptTokens?: number, maxTokens?: number) {
-  const n = maxTokens ?? Math.min(DEFAULTS.maxTokens, contextLength >> 1);
-  const p = promptTokens ?? Math.max(1, Math.min(DEFAULTS.promptTokens, contextLength - n));
-  if (p + n > contextLength) {
+function lengths({ contextLength, config }: ModelInfo, asked: Partial<Lengths>): Lengths {
+  const { depth = 0 } = asked;
+  const room = Math.max(2, contextLength - depth);
+  const maxTokens = asked.maxTokens ?? Math.min(DEFAULTS.maxTokens, room >> 1);
+  const promptTokens = asked.promptTokens ?? Math.max(1, Math.min(DEFAULTS.promptTokens, room - maxTokens));
+  if (depth + promptTokens + maxTokens > contextLength) {
     const remedy = contextLength < config.contextLength ? "choose smaller ones or raise --ctx" : "choose smaller ones";
-    const message = `-p ${p} and -n ${n} do not fit into the context of ${contextLength} tokens; ${remedy}.`;
-    throw new PiPhiError("E_CONTEXT", message, { promptTokens: p, maxTokens: n, contextLength });
+    const flags = depth > 0 ? `-d ${depth}, -p ${promptTokens}` : `-p ${promptTokens}`;
+    const message = `${flags} and -n ${maxTokens} do not fit into the context of ${contextLength} tokens; ${remedy}.`;
+    throw new PiPhiError("E_CONTEXT", message, { depth, promptTokens, maxTokens, contextLength });
   }
-  return { promptTokens: p, maxTokens: n };
+  return { depth, promptTokens, maxTokens };
 }
 
 async function measure(
   phi: Phi,
   prompt: number[],
-  options: { maxTokens: number; signal: AbortSignal; profile: boolean },
+  { expectCached, ...options }: { maxTokens: number; expectCached: number; signal: AbortSignal; profile: boolean },
 ): Promise<GenerateResult> {
   const { maxTokens } = options;
   const result = await phi.generate(prompt, { ...options, ignoreEos: true, drafts: 0 });
   if (result.stopReason === "cancelled")
     throw new PiPhiError("E_CANCELLED", "The measurement was cancelled; start again.");
-  if (result.cachedTokens > 0 || result.generatedTokens !== maxTokens) {
+  if (result.cachedTokens !== expectCached || result.generatedTokens !== maxTokens) {
     const { cachedTokens, generatedTokens } = result;
     const message = `A round of ${maxTokens} tokens generated ${generatedTokens} and took ${cachedTokens} of its prompt from the cache; this is a bug, please report it.`;
     throw new PiPhiError("E_ENGINE", message, { cachedTokens, generatedTokens, maxTokens });
@@ -47,15 +60,12 @@ async function measure(
 }
 
 /** Tokens a second of all answers together. */
-async function measureTogether(
-  phi: Phi,
-  sequences: number,
-  { promptTokens, maxTokens, repeats }: { promptTokens: number; maxTokens: number; repeats: number },
-): Promise<Spread> {
+async function measureTogether(phi: Phi, sequences: number, tokens: Lengths, repeats: number): Promise<Spread> {
+  const { maxTokens } = tokens;
   const rates: number[] = [];
   for (let round = 0; round < repeats; round++) {
     const prompts = Array.from({ length: sequences }, (_, i) => {
-      return promptIds(promptTokens, round * sequences + i, phi.info.config.vocabSize);
+      return promptIds(tokens, round * sequences + i, phi.info.config.vocabSize);
     });
     const { decodeMs, decodedTokens } = await phi.generateAll(prompts, { maxTokens, ignoreEos: true, drafts: 0 });
     rates.push((decodedTokens * 1000) / decodeMs);
@@ -78,19 +88,21 @@ function spread(values: number[]): Spread {
 
 async function benchmark(
   phi: Phi,
-  asked: { promptTokens?: number; maxTokens?: number; repeats: number; profile: boolean; parallel: number },
+  asked: Partial<Lengths> & { repeats: number; profile: boolean; parallel: number },
   context: Context,
 ) {
   const { info } = phi;
-  const { promptTokens, maxTokens } = lengths(info, asked.promptTokens, asked.maxTokens);
+  const tokens = lengths(info, asked);
+  const { depth, promptTokens, maxTokens } = tokens;
   const line = statusLine(context.stderr, context.env);
   const results: GenerateResult[] = [];
   try {
     for (let round = 0; round <= asked.repeats; round++) {
       line.show(round === 0 ? "Warming up" : `Round ${round} of ${asked.repeats}`);
-      const prompt = promptIds(promptTokens, round, info.config.vocabSize);
+      const prompt = promptIds(tokens, round, info.config.vocabSize);
+      const expectCached = round === 0 ? 0 : depth;
       const { signal } = context;
-      const result = await measure(phi, prompt, { maxTokens, signal, profile: asked.profile });
+      const result = await measure(phi, prompt, { maxTokens, expectCached, signal, profile: asked.profile });
       if (round > 0) results.push(result);
     }
   } finally {
@@ -102,14 +114,14 @@ async function benchmark(
   const readable = (await phi.bandwidth()) / 1e9;
   const bandwidth = { gigabytesPerSecond: readable, share: gigabytesPerSecond / readable };
   const { parallel } = asked;
-  const together =
-    parallel > 1 ? await measureTogether(phi, parallel, { promptTokens, maxTokens, ...asked }) : undefined;
+  const together = parallel > 1 ? await measureTogether(phi, parallel, tokens, asked.repeats) : undefined;
   return {
     model: info.name,
     kernel: info.kernel,
     threads: info.threads,
     engine: `node ${process.version} (v8 ${process.versions.v8})`,
     repeat: asked.repeats,
+    depth,
     prefill: { tokens: promptTokens, tokensPerSecond: prefill },
     decode: { tokens: maxTokens, tokensPerSecond: decode, bytesPerToken: info.bytesPerToken, gigabytesPerSecond },
     bandwidth,
@@ -150,6 +162,7 @@ function format({ prefill, decode, ...report }: Report): string {
     ["kernel", `${report.kernel}, ${plural(report.threads, "thread")}`],
     ["engine", report.engine],
     ["memory", describeMemory(report.memory)],
+    ...(report.depth > 0 ? [["depth", `${plural(report.depth, "token")} in the context before each prompt`]] : []),
     ["reads", `${formatBytes(decode.bytesPerToken)} a token, ${formatRate(decode.gigabytesPerSecond)} GB/s`],
     bandwidthRow(report, decode.tokensPerSecond.median),
   ];
@@ -175,6 +188,7 @@ export const bench = defineCommand({
     "prompt-tokens": integer("N", [1, 1_000_000], `tokens of the prompt; default: ${DEFAULTS.promptTokens}`, "p"),
     // The first token comes with the prefill: one alone would leave nothing to time.
     "max-tokens": integer("N", [2, 1_000_000], `tokens to generate; default: ${DEFAULTS.maxTokens}`, "n"),
+    depth: integer("N", [0, 1_000_000], "tokens already in the context when a round begins; default: none", "d"),
     parallel: integer("B", [1, 16], "also decode B answers side by side, one pass over the weights for all"),
     repeat: integer("N", [1, 1000], `measured rounds; default: ${DEFAULTS.repeats}`),
     profile: toggle("also show where the time of the last round went, on the leading thread"),
@@ -191,6 +205,7 @@ export const bench = defineCommand({
     const asked = {
       promptTokens: values["prompt-tokens"],
       maxTokens: values["max-tokens"],
+      depth: values.depth,
       repeats: values.repeat ?? DEFAULTS.repeats,
       profile: values.profile ?? false,
       parallel: values.parallel ?? 1,

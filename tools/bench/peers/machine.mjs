@@ -42,3 +42,14 @@ export async function busyCores() {
   const all = busy + after.idle - before.idle;
   return all > 0 ? (busy / all) * os.cpus().length : 0;
 }
+
+/** More of other processes' work than this falsifies figures. */
+const MOST_BUSY_CORES = 0.2;
+
+/** Cores that other processes keep busy, with a warning on stderr where they are too many. */
+export async function warnIfBusy() {
+  const busy = await busyCores();
+  if (busy > MOST_BUSY_CORES)
+    console.error(`warning: ${busy.toFixed(1)} cores are busy with other work; the next figures will be too low.`);
+  return busy;
+}
