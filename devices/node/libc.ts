@@ -13,7 +13,7 @@ const CONSTANTS = {
 const PROT_READ_WRITE = 3;
 /** MREMAP_MAYMOVE | MREMAP_FIXED */
 const MREMAP_FIXED = 3;
-const ADVICE = { normal: 0, random: 1, sequential: 2, willNeed: 3, dontNeed: 4, hugePage: 14 } as const;
+const ADVICE = { normal: 0, random: 1, sequential: 2, willNeed: 3, dontNeed: 4, hugePage: 14, collapse: 25 } as const;
 export type Advice = keyof typeof ADVICE;
 
 const LIBRARIES: Record<string, readonly string[]> = {

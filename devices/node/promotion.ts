@@ -1,11 +1,13 @@
 /**
  * Mapped weights into huge pages, while they are used. A file's pages are 4 KiB each, so a pass over gigabytes of them waits
  * for the page tables; measured on a virtual machine, decode is 20 to 40 % faster from huge pages. Where memory is plentiful
- * a thread of its own copies the file, stretch by stretch, and moves each copy over its mapping in one system call.
+ * a thread of its own copies the file, stretch by stretch, and moves each copy over its mapping in one system call. Then the
+ * memory before the weights follows: a thousand tokens' keys and values are read a fifth faster. Not from the start, since
+ * huge pages of a cache would all be cleared for the first token.
  */
 
 import type { MappedFile } from "../../runtime/device.ts";
-import { libc } from "./libc.ts";
+import { type Libc, libc } from "./libc.ts";
 import type { Mapping } from "./mapping.ts";
 
 /** What a promoter gets to do; sent as a message. */
@@ -63,10 +65,19 @@ export function promote({ memory, address, fd, offset, bytes, words }: Promotion
       at += size;
       Atomics.add(state, MOVED, size / MOVED_UNIT);
     }
+    for (let at = 0; at < address && Atomics.load(state, STOP) === 0; at += STRETCH_BYTES) {
+      collapse(c, base - BigInt(address - at), Math.min(STRETCH_BYTES, address - at));
+    }
   } finally {
     Atomics.store(state, ENDED, 1);
     Atomics.notify(state, ENDED);
   }
+}
+
+/** Small pages that are in use become huge ones (Linux 6.1), and so do those that are used from now on. */
+function collapse(c: Libc, address: bigint, bytes: number): void {
+  c.advise(address, bytes, "hugePage");
+  c.advise(address, bytes, "collapse");
 }
 
 /** A mapping whose bytes a promoter on a thread of its own moves into huge pages. */
