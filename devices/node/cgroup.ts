@@ -51,13 +51,21 @@ export function cgroupRoom(tree: Tree = HOST_TREE): number | undefined {
   );
 }
 
-/** What a group leaves, by its files' texts; undefined where it has no limit. Page cache in use can be given back. */
+/**
+ * What a group leaves, by its files' texts; undefined where it has no limit. Its page cache can be given back, the part of
+ * it that was used twice as well (MemAvailable counts both): the copy of a file beside its cached pages is no shortage.
+ */
 export function roomOf(limitText: string, usageText: string, stat: string): number | undefined {
   const limit = limitText === "" ? Number.NaN : Number(limitText);
   // "max" is no number; cgroup v1 says "no limit" with a number near 2^63.
   if (!(limit < 2 ** 50)) return undefined;
-  const cache = /^(?:total_)?inactive_file (\d+)/m.exec(stat);
-  return Math.max(0, limit - Number(usageText) + Number(cache?.[1] ?? 0));
+  return Math.max(0, limit - Number(usageText) + cacheOf("inactive_file", stat) + cacheOf("active_file", stat));
+}
+
+/** Bytes of a line of memory.stat; in v1 "total_" lines have those of the groups below as well. */
+function cacheOf(name: string, stat: string): number {
+  const line = (key: string) => new RegExp(`^${key} (\\d+)`, "m").exec(stat)?.[1];
+  return Number(line(`total_${name}`) ?? line(name) ?? 0);
 }
 
 /** Cores' worth of time that the quotas allow, such as 1.5, or undefined where there is none. */

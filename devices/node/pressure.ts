@@ -58,6 +58,7 @@ class Gauge {
 /** Returns a function that says what is short; `root` is where proc and sys are, `now` gives milliseconds. */
 export function pressureGauge(root = "/", now: () => number = () => performance.now()): () => Pressure {
   const meminfo = new Gauge(path.join(root, "proc/meminfo"));
+  const status = new Gauge(path.join(root, "proc/self/status"));
   const tree = new Tree(root);
   const folders = memoryGroups(tree);
   const groups = folders.map(({ folder, limit, usage }) => {
@@ -83,7 +84,8 @@ export function pressureGauge(root = "/", now: () => number = () => performance.
     // Where a group's limit is the tightest, others' waiting for the system's memory is none of our business.
     const [own, all] = [ownStalls(), allStalls()];
     const stalledShare = own ?? (system < group ? all : undefined);
-    return { availableBytes: least < Infinity ? least : undefined, stalledShare, throttled };
+    const ownBytes = meminfoLine("RssAnon", status.text());
+    return { availableBytes: least < Infinity ? least : undefined, ownBytes, stalledShare, throttled };
   };
 }
 

@@ -7,6 +7,8 @@
 export interface Pressure {
   /** Bytes that can still be allocated without harm. */
   availableBytes?: number;
+  /** Bytes that this process holds itself: what it takes is planned. */
+  ownBytes?: number;
   /** Share of the time since it was asked last in which something had to wait for memory, 0 to 1. */
   stalledShare?: number;
   /** Why the processor runs slower than it could, where it does. */
@@ -18,6 +20,7 @@ export interface PressureState {
   /** Threads that take part. */
   threads: number;
   availableBytes: number;
+  ownBytes: number;
   /** When memory was short last, when the processor began to be too hot or cool, and when the threads last changed; ms. */
   shortMs: number;
   hotMs: number | undefined;
@@ -60,6 +63,7 @@ export function initialState(threads: number): PressureState {
   return {
     threads,
     availableBytes: Number.POSITIVE_INFINITY,
+    ownBytes: 0,
     shortMs: never,
     hotMs: undefined,
     coolMs: undefined,
@@ -69,19 +73,26 @@ export function initialState(threads: number): PressureState {
 
 /** The response to a sample taken at `nowMs`. */
 export function respond(before: PressureState, sample: Pressure, holdings: Holdings, nowMs: number): Response {
-  const { availableBytes = Number.POSITIVE_INFINITY } = sample;
+  const { availableBytes = Number.POSITIVE_INFINITY, ownBytes = 0 } = sample;
   const letGoBytes = bytesToLetGo(before, sample);
   const shortMs = letGoBytes > 0 ? nowMs : before.shortMs;
   const room = availableBytes - holdings.returnableBytes;
   const calm = nowMs - shortMs >= CALM_MS && room >= 2 * FREE_BYTES && room < Number.POSITIVE_INFINITY;
-  const state = { ...before, ...adaptThreads(before, sample, holdings.threads, nowMs), availableBytes, shortMs };
+  const state = {
+    ...before,
+    ...adaptThreads(before, sample, holdings.threads, nowMs),
+    availableBytes,
+    ownBytes,
+    shortMs,
+  };
   return { state, letGoBytes, takeBack: holdings.returnableBytes > 0 && calm };
 }
 
 /** Memory that others take goes on being taken: as much again, within reason, may be gone before the next sample. */
-function bytesToLetGo(before: PressureState, { availableBytes, stalledShare = 0 }: Pressure): number {
+function bytesToLetGo(before: PressureState, { availableBytes, ownBytes = 0, stalledShare = 0 }: Pressure): number {
   if (availableBytes === undefined) return 0;
-  const taken = Number.isFinite(before.availableBytes) ? Math.max(0, before.availableBytes - availableBytes) : 0;
+  const less = Number.isFinite(before.availableBytes) ? before.availableBytes - availableBytes : 0;
+  const taken = Math.max(0, less - Math.max(0, ownBytes - before.ownBytes));
   const expected = availableBytes - Math.min(taken, MOST_TAKEN_BYTES);
   const stalled = stalledShare > STALLED_SHARE && availableBytes < PLENTY_BYTES;
   if (expected >= SHORT_BYTES && !stalled) return 0;

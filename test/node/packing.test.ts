@@ -4,7 +4,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { checkPack, packFile } from "../../devices/node/index.ts";
+import { checkPack, type Inspection, inspect, packFile, tokenize } from "../../devices/node/index.ts";
 import { writeAtomically } from "../../devices/node/writing.ts";
 import { randomModel } from "../fixtures/random-model.ts";
 import { temporaryFile, temporaryPath } from "../fixtures/temporary.ts";
@@ -126,4 +126,20 @@ describe("a disk that refuses", () => {
     const inFile = path.join(source, "a.pack.gguf");
     await expect(packFile(source, inFile)).rejects.toMatchObject({ code: "E_FILE_WRITE" });
   });
+});
+
+test("a pack is shown and tokenizes as its source does", async () => {
+  const source = temporaryFile("shown.gguf", randomModel());
+  const output = temporaryPath("shown.pack.gguf");
+  await packFile(source, output);
+  const [before, after] = [await inspect(source), await inspect(output)];
+  const common = ({ name, quantization, parameters, config, vocabulary, promptFormat }: Inspection) => {
+    return { name, quantization, parameters, config, vocabulary, promptFormat };
+  };
+  expect(common(after)).toEqual(common(before));
+  expect(after.tensors.map(({ type }) => type)).toContain("q4 tiles");
+  const held = after.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+  expect(held).toBeLessThanOrEqual(after.fileBytes);
+  expect(held).toBeGreaterThan(after.fileBytes / 2);
+  expect(await tokenize("two  spaces", output)).toEqual(await tokenize("two  spaces", source));
 });
