@@ -68,7 +68,7 @@ export async function generate(
       },
     );
     if (!completed) answer.cancel();
-    else sequence.truncate(before + pending.length + accepted);
+    sequence.truncate(before + pending.length + accepted); // of guesses, only what is in the text, also after a cancel
     drafting?.pass(draft.length, accepted, answer.tokens);
     if (options.profile && answer.tokens.length === 1) prefillProfile = context.profile(true);
     pending = answer.tokens.slice(-1);

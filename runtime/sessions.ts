@@ -137,7 +137,7 @@ export class Sessions {
     const { model, modelHash, kv } = await this.means.target();
     const tokens = pool.tokensOf(tenant);
     const sequence = pool.take(tenant);
-    if (sequence.length < tokens.length) await this.read(sequence, tokens);
+    if (sequence.length < tokens.length) await this.readAgain(sequence, tokens);
     writeSession(sink, sequence, { model, modelHash, kv, prefix, note }, checkpoint);
   }
 
@@ -152,6 +152,16 @@ export class Sessions {
       await fill(this.means.pool.take(tenant));
     } catch (error) {
       this.means.pool.leave(tenant);
+      throw error;
+    }
+  }
+
+  /** Reads what was not put aside into an empty sequence; where that ends early, the tenant still has all its tokens. */
+  private async readAgain(sequence: Sequence, ids: readonly number[]): Promise<void> {
+    try {
+      await this.read(sequence, ids);
+    } catch (error) {
+      sequence.truncate(0);
       throw error;
     }
   }

@@ -14,7 +14,7 @@ import { availableMemory } from "./memory.ts";
 import { distPath } from "./paths.ts";
 import { pressureGauge } from "./pressure.ts";
 import { PROMOTION_BYTES, type PromotionTask, promoted } from "./promotion.ts";
-import { writeAtomically } from "./writing.ts";
+import { removeLeftovers, writeAtomically } from "./writing.ts";
 
 export function nodeDevice(): Device {
   let gauge: ReturnType<typeof pressureGauge> | undefined;
@@ -32,7 +32,10 @@ export function nodeDevice(): Device {
     peakBytes: peakMemory,
     overheadBytes: (threads) => ({ present: process.memoryUsage.rss(), growth: engineBytes(threads) }),
     open: openFile,
-    create: writeAtomically,
+    create(path, write) {
+      removeLeftovers(path);
+      return writeAtomically(path, write);
+    },
     openAhead,
     map: mapWeights,
     hugePages: adviseHugePages,

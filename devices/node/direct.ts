@@ -20,28 +20,23 @@ export interface DirectSource extends AheadSource {
 
 /** Opens a file; throws E_NOT_FOUND or E_FILE_READ. */
 export function openAhead(path: string): DirectSource {
-  let { fd, direct } = open(path);
-  const { size } = fs.fstatSync(fd);
+  // Both at once: later there may be another file of this name.
+  const buffered = open(path, fs.constants.O_RDONLY);
+  const unbuffered = openDirect(path);
+  let direct = unbuffered !== undefined;
+  const { size } = fs.fstatSync(buffered);
   const c = libc();
 
-  const opened = [fd];
-
-  /** tmpfs and others accept the flag, or only some sizes, and refuse the read. Other reads may still be under way. */
-  const goBuffered = () => {
-    if (!direct) return;
-    fd = fs.openSync(path, "r");
-    opened.push(fd);
-    direct = false;
-  };
-
   const readOnce = async (offset: number, into: Uint8Array): Promise<number> => {
+    const fd = direct ? unbuffered! : buffered;
     try {
       const { bytesRead } = await read(fd, into, 0, into.length, offset);
       return bytesRead;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== "EINVAL" || !direct) throw readError(path, offset, error as NodeJS.ErrnoException);
-      goBuffered();
+      if (code !== "EINVAL" || fd === buffered) throw readError(path, offset, error as NodeJS.ErrnoException);
+      // Some file systems accept the flag, or only some sizes, and refuse the read; others may still be under way.
+      direct = false;
       return readOnce(offset, into);
     }
   };
@@ -53,26 +48,32 @@ export function openAhead(path: string): DirectSource {
         if (count === 0) throw truncated(path, size, offset + into.length);
         done += count;
         // A short read may end anywhere; from there on only the page cache can help.
-        if (done < into.length && done % 512 !== 0) goBuffered();
+        if (done < into.length && done % 512 !== 0) direct = false;
       }
-      if (!direct && typeof c === "object") c.adviseFile(fd, offset, into.length, "dontNeed");
+      if (!direct && typeof c === "object") c.adviseFile(buffered, offset, into.length, "dontNeed");
     },
     direct: () => direct,
     close() {
-      for (const one of opened.splice(0)) fs.closeSync(one);
+      fs.closeSync(buffered);
+      if (unbuffered !== undefined) fs.closeSync(unbuffered);
     },
   };
 }
 
-function open(path: string): { fd: number; direct: boolean } {
+function open(path: string, flags: number): number {
   try {
-    if (DIRECT !== 0) return { fd: fs.openSync(path, fs.constants.O_RDONLY | DIRECT), direct: true };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EINVAL") throw openError(path, error as NodeJS.ErrnoException);
-  }
-  try {
-    return { fd: fs.openSync(path, "r"), direct: false };
+    return fs.openSync(path, flags);
   } catch (error) {
     throw openError(path, error as NodeJS.ErrnoException);
+  }
+}
+
+/** Undefined where the system or the file system has no direct reads. */
+function openDirect(path: string): number | undefined {
+  if (DIRECT === 0) return undefined;
+  try {
+    return fs.openSync(path, fs.constants.O_RDONLY | DIRECT);
+  } catch {
+    return undefined;
   }
 }

@@ -1,4 +1,4 @@
-/** The threads of PiPhi under Node: an engine, a member of its team, the reader of its weights, or a packer. */
+/** The threads of PiPhi under Node: an engine, a member of its team, the reader or promoter of its weights, or a packer. */
 
 import { parentPort, workerData } from "node:worker_threads";
 import { Member, type Membership } from "../../runtime/compute/member.ts";

@@ -48,7 +48,15 @@ export function removeLeftovers(output: string): void {
     if (!name.startsWith(prefix) || !name.endsWith(PART)) continue;
     const [mark, writer] = name.slice(prefix.length).split(".");
     const file = path.join(folder, name);
-    if (mark === partMark() ? isGone(Number.parseInt(writer, 10)) : isOld(file)) fs.rmSync(file, { force: true });
+    if (mark === partMark() ? isGone(Number.parseInt(writer, 10)) : isOld(file)) removeQuietly(file);
+  }
+}
+
+function removeQuietly(file: string): void {
+  try {
+    fs.rmSync(file, { force: true });
+  } catch {
+    // Another user's, perhaps: it only takes room.
   }
 }
 

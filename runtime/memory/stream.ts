@@ -8,7 +8,8 @@
  *    64 released   units before this number are not needed any more: number n may be filled when n < released + slots
  *    68 origin     the number at which the order began anew
  *   128 passStart  the number of the first unit of the pass that is running (the leader writes it between passes)
- *   132 fault      set when a read failed; the reader then waits for a new origin
+ *   132 fault      set when a read failed, to one more than the origin of the order that ends so; the reader fills nothing
+ *                  more, and waits for a new origin
  *   136 closed     set when the reader shall end
  *   140 letGo      how many of the units that had a place of their own pass through the ring, too, the last ones first; the
  *                  leader writes it between passes, and begins the order anew
@@ -27,6 +28,8 @@ const PASS_START = 128 / 4;
 const FAULT = 132 / 4;
 const CLOSED = 136 / 4;
 const LET_GO = 140 / 4;
+/** Who waits for a unit looks up this often: a fault wakes only those that wait already, and leaves their word as it is. */
+const PATIENCE_MS = 100;
 
 /** Thrown on every thread of the team when the weights' reader failed; never leaves the engine. */
 export class StreamFault extends Error {}
@@ -123,10 +126,12 @@ export class StreamConsumer {
     const { words, numbers } = this;
     const number = this.numberOf(index);
     for (;;) {
+      // In this order: nothing is filled after a fault, so that all threads conclude the same from both.
+      const faulty = this.faulty();
       const filled = Atomics.load(words, FILLED);
       if (numbers.before(number, filled)) return numbers.slot(number);
-      if (Atomics.load(words, FAULT) !== 0) throw new StreamFault();
-      Atomics.wait(words, FILLED, filled);
+      if (faulty) throw new StreamFault();
+      Atomics.wait(words, FILLED, filled, PATIENCE_MS);
     }
   }
 
@@ -183,14 +188,13 @@ export class StreamConsumer {
   restart(): void {
     const origin = this.numbers.plus(Atomics.load(this.words, RELEASED), this.place.slots);
     Atomics.store(this.words, PASS_START, origin);
-    Atomics.store(this.words, FAULT, 0);
     Atomics.store(this.words, ORIGIN, origin);
     this.setReleased(origin);
   }
 
   /** Leader, before an answer: a read ahead that failed since the last one is tried again. */
   retry(): void {
-    if (Atomics.load(this.words, FAULT) !== 0) this.restart();
+    if (this.faulty()) this.restart();
   }
 
   /** Ends the reader. */
@@ -204,6 +208,11 @@ export class StreamConsumer {
     const letGo = Atomics.load(this.words, LET_GO);
     if (this.known.letGo !== letGo) this.known = new Order(this.place.units, letGo);
     return this.known;
+  }
+
+  /** Not after a fault of an order that has been given up: the reader may tell of it at any time. */
+  private faulty(): boolean {
+    return Atomics.load(this.words, FAULT) === Atomics.load(this.words, ORIGIN) + 1;
   }
 
   private setLetGo(count: number): void {
@@ -280,7 +289,7 @@ export class StreamFiller {
   private report(onFault: (error: unknown) => void): void {
     this.reported = true;
     onFault(this.error);
-    Atomics.store(this.words, FAULT, 1);
+    Atomics.store(this.words, FAULT, this.origin + 1);
     Atomics.notify(this.words, FILLED);
   }
 

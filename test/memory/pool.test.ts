@@ -3,6 +3,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Compute, Sequence } from "../../runtime/memory/kvcache.ts";
 import { Pool, Tenant } from "../../runtime/memory/pool.ts";
+import { Sessions } from "../../runtime/sessions.ts";
 import { computeOf, logitsOf } from "../fixtures/compute.ts";
 import { randomModel } from "../fixtures/random-model.ts";
 import { temporaryFile } from "../fixtures/temporary.ts";
@@ -76,4 +77,29 @@ test("without room only the tokens stay, and the room is what is free of it", as
   await logitsOf(pool.take(b), IDS.slice(0, 40));
   pool.take(c);
   expect(b.luggage.cache).toHaveLength(bytes);
+});
+
+test("a session that is not read again to its end, since that was cancelled, still has all its tokens", async () => {
+  const ids = IDS.slice(0, 90);
+  const pool = new Pool(sequences(1), 0);
+  let going = true;
+  const sessions = new Sessions({
+    device: { open: () => expect.unreachable() },
+    pool,
+    contextLength: 96,
+    vocabSize: 256,
+    target: async () => ({ model: "m", modelHash: "h", kv: "int8", contextLength: 96 }),
+    opening: () => ids,
+    start() {},
+    pause: async () => going,
+    checkpoint() {},
+  });
+  const { session } = await sessions.begin("a text");
+  pool.take();
+  going = false;
+  await expect(sessions.export(session, "")).rejects.toMatchObject({ code: "E_CANCELLED" });
+  expect(sessions.tokens(session)).toEqual(ids);
+  going = true;
+  const restored = await sessions.restore(await sessions.export(session, ""));
+  expect(sessions.tokens(restored.session)).toEqual(ids);
 });

@@ -1,6 +1,7 @@
 /** Reads past the page cache from a disk that gives less than it is asked for, or refuses. */
 
 import type fs from "node:fs";
+import { renameSync } from "node:fs";
 import { beforeEach, expect, test, vi } from "vitest";
 import { temporaryFile } from "../fixtures/temporary.ts";
 
@@ -70,3 +71,23 @@ test.each([[["EIO"]], [[512, "EIO"]], [[100, "EIO"]], [["EINVAL", "EIO"]]])(
     source.close();
   },
 );
+
+test("refused for several reads at once: all of them come from the page cache", async () => {
+  const source = openAhead(file);
+  script = ["EINVAL", "EINVAL"];
+  await Promise.all([0, 8192].map((offset) => source.read(offset, into.subarray(offset, offset + 8192))));
+  expect(source.direct()).toBe(false);
+  expect(Buffer.compare(into, content.subarray(0, 16384))).toBe(0);
+  source.close();
+});
+
+test("another file of the same name is not read", async () => {
+  const kept = temporaryFile("kept.bin", content);
+  const source = openAhead(kept);
+  const other = content.map((byte) => 255 - byte);
+  renameSync(temporaryFile("new.bin", other), kept);
+  script = [100];
+  await source.read(0, into);
+  expect(Buffer.compare(into, content.subarray(0, 16384))).toBe(0);
+  source.close();
+});

@@ -1,7 +1,9 @@
 /** Guessing tokens and verifying them in one pass over the weights. */
 
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { load, type Phi } from "../../devices/node/index.ts";
+import { nodeDevice } from "../../devices/node/device.ts";
+import { EMBEDDED_MODEL, load, type Phi } from "../../devices/node/index.ts";
+import { Engine } from "../../runtime/engine.ts";
 
 const REPEATING = "turn on the kitchen lights and turn on the kitchen lights and turn on the kitchen";
 
@@ -60,4 +62,24 @@ test("a full context ends the guesses with the answer", async () => {
 
 test.each([-1, 1.5, Number.NaN])("%d guesses are refused", async (drafts) => {
   await expect(async () => await phi.generate("a", { drafts })).rejects.toThrow(/drafts must be a whole number/);
+});
+
+test("a cancel leaves no guesses in a session", async () => {
+  const engine = await Engine.load(nodeDevice(), EMBEDDED_MODEL, {}, () => {});
+  try {
+    const { ids } = engine.tokenize(REPEATING);
+    for (let after = 1; after < 12; after++) {
+      const { session } = await engine.sessions.begin("");
+      let count = 0;
+      const cancel = () => {
+        if (++count === after) engine.cancelled = true;
+      };
+      const { tokens, stopReason } = await engine.generate(ids, { ignoreEos: true, drafts: 15 }, cancel, session);
+      expect(stopReason).toBe("cancelled");
+      const held = engine.sessions.tokens(session);
+      expect(held).toEqual([...ids, ...tokens].slice(0, held.length));
+    }
+  } finally {
+    engine.close();
+  }
 });

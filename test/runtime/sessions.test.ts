@@ -1,5 +1,6 @@
 /** Sessions: texts that go on where they were left, from a file too, and files that are not what they should be. */
 
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import fc from "fast-check";
@@ -259,6 +260,21 @@ describe("saving that fails", () => {
     } finally {
       engine.close();
     }
+  });
+
+  test("what a process that was killed left of it goes with the next save", async () => {
+    const file = temporaryPath("again.piphi");
+    const { create } = nodeDevice();
+    let left = "";
+    await create!(file, async () => {
+      const own = folder().find((name) => name.startsWith("again.piphi.") && name.endsWith(".part"))!;
+      const { pid: gone } = spawnSync(process.execPath, ["-e", ""]);
+      left = own.replace(`.${process.pid}-`, `.${gone}-`);
+    });
+    writeFileSync(path.join(path.dirname(file), left), "half a session");
+    const session = await phi.session();
+    await session.save(file);
+    expect(folder().filter((name) => name.startsWith("again.piphi"))).toEqual(["again.piphi"]);
   });
 
   test("where nothing can be written", async () => {
