@@ -76,10 +76,10 @@ export class Engine {
 
   private constructor(private readonly parts: Parts) {
     const { device, leader, layout, memory, residence } = parts;
-    this.steward = new Steward(device, leader, residence, memory);
     this.compute = { leader, layout, buffer: memory.buffer, fault: () => residence.fault() };
     const sequences = Array.from({ length: layout.sequences }, (_, i) => new Sequence(this.compute, i));
     this.pool = new Pool(sequences, parts.spareBytes);
+    this.steward = new Steward(device, leader, residence, memory, this.pool);
     this.sessions = this.makeSessions();
   }
 

@@ -33,6 +33,8 @@ export class Pool {
   private readonly places: readonly Place[];
   private clock = 0;
   private asideBytes = 0;
+  /** Those whose caches were put aside. */
+  private readonly aside = new Set<Tenant>();
 
   constructor(
     sequences: readonly Sequence[],
@@ -81,13 +83,26 @@ export class Pool {
     this.drop(tenant);
   }
 
+  /** Lets go of all caches that were put aside: their sessions will read their tokens again. Returns their bytes. */
+  giveBack(): number {
+    const bytes = this.asideBytes;
+    for (const tenant of this.aside) {
+      const { tokens, dropped } = tenant.luggage;
+      this.drop(tenant);
+      tenant.luggage = { tokens, dropped };
+    }
+    return bytes;
+  }
+
   private vacate(place: Place): void {
     const { tenant, sequence } = place;
     if (tenant === undefined) return;
     // One that had to be read again, and was not, still has its tokens.
     if (sequence.length > 0) {
       const { tokens, dropped } = sequence;
-      tenant.luggage = { tokens: [...tokens], dropped, cache: this.pack(sequence) };
+      const cache = this.pack(sequence);
+      tenant.luggage = { tokens: [...tokens], dropped, cache };
+      if (cache) this.aside.add(tenant);
     }
     sequence.truncate(0);
     place.tenant = undefined;
@@ -125,5 +140,6 @@ export class Pool {
   private drop(tenant: Tenant): void {
     this.asideBytes -= tenant.luggage.cache?.length ?? 0;
     tenant.luggage = NOTHING;
+    this.aside.delete(tenant);
   }
 }

@@ -3,6 +3,7 @@
 import type { MemoryUse } from "../api.ts";
 import type { Member } from "../compute/member.ts";
 import type { Device } from "../device.ts";
+import type { Pool } from "./pool.ts";
 import { initialState, type Pressure, respond } from "./pressure.ts";
 import type { Residence } from "./residence.ts";
 
@@ -22,7 +23,7 @@ const NOTHING_TO_GIVE: Record<MemoryUse["mode"], string> = {
 export class Steward {
   private state;
   private askedMs = Number.NEGATIVE_INFINITY;
-  /** Bytes of copies of the file that were given back. */
+  /** Bytes of copies of the file, and of caches put aside, that were given back. */
   private copiesBytes = 0;
   private readonly streamedAtFirst: number;
   private readonly reasons = new Map<"memory" | "heat", string>();
@@ -33,6 +34,7 @@ export class Steward {
     private readonly leader: Member,
     private readonly residence: Residence,
     private readonly memory: WebAssembly.Memory,
+    private readonly pool: Pool,
   ) {
     this.state = initialState(leader.team.threads);
     this.streamedAtFirst = leader.weights.streamedBytes;
@@ -77,7 +79,7 @@ export class Steward {
   }
 
   private giveBack(bytes: number, { availableBytes = 0, stalledShare = 0 }: Pressure): void {
-    const copies = this.residence.giveBackCopies();
+    const copies = this.pool.giveBack() + this.residence.giveBackCopies();
     this.copiesBytes += copies;
     const { device, memory } = this;
     const free = this.leader.weights.letGo(bytes - copies, (unit) => {

@@ -38,6 +38,17 @@ describe("with room", () => {
     expect(pool.take(a).length).toBe(0);
   });
 
+  test("caches that were put aside can be given back: their tokens stay, to be read again", async () => {
+    const pool = new Pool(sequences(1), Number.POSITIVE_INFINITY);
+    const [a, b] = [new Tenant(), new Tenant()];
+    await logitsOf(pool.take(a), IDS.slice(0, 40));
+    await logitsOf(pool.take(b), IDS.slice(0, 50));
+    expect(pool.giveBack()).toBeGreaterThan(0);
+    expect(pool.giveBack()).toBe(0);
+    expect(pool.tokensOf(a)).toEqual(IDS.slice(0, 40));
+    expect([pool.take(a).length, pool.take(b).length]).toEqual([0, 50]);
+  });
+
   test("the one that was longest without work goes", async () => {
     const [first, second] = sequences(2);
     const pool = new Pool([first, second], Number.POSITIVE_INFINITY);

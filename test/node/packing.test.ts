@@ -129,7 +129,6 @@ describe("a disk that refuses", () => {
 });
 
 test("a pack is shown and tokenizes as its source does", async () => {
-  const source = temporaryFile("shown.gguf", randomModel());
   const output = temporaryPath("shown.pack.gguf");
   await packFile(source, output);
   const [before, after] = [await inspect(source), await inspect(output)];
