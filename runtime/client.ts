@@ -81,7 +81,11 @@ class Client implements Phi {
   private onMessage: (message: FromEngine) => void = () => {};
   private readonly link: SessionLink = {
     request: (method, ask, signal, emit) => this.request(method, ask, signal, emit),
-    stream: (start, signal) => new Stream((emit, stop) => start(emit, anyOf(signal, stop))),
+    stream: (start, signal) =>
+      new Stream((emit, stop) => {
+        const either = anyOf(signal, stop);
+        return start(emit, either.signal).finally(either.release);
+      }),
   };
 
   constructor(private readonly thread: Thread) {
@@ -288,13 +292,14 @@ function unlessAborted(before: Promise<void>, signal?: AbortSignal): Promise<voi
   });
 }
 
-function anyOf(signal: AbortSignal | undefined, other: AbortSignal): AbortSignal {
-  if (!signal) return other;
+/** Fires with either; `release` lets go of a caller's signal, which may outlive many generations. */
+function anyOf(signal: AbortSignal | undefined, other: AbortSignal): { signal: AbortSignal; release: () => void } {
+  if (!signal) return { signal: other, release: () => {} };
   const both = new AbortController();
   const abort = () => both.abort();
   for (const each of [signal, other]) {
     if (each.aborted) abort();
     else each.addEventListener("abort", abort, { once: true });
   }
-  return both.signal;
+  return { signal: both.signal, release: () => signal.removeEventListener("abort", abort) };
 }

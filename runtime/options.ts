@@ -64,6 +64,7 @@ export function planOptions(
     sequences: parallel,
     ramBytes,
     overheadBytes,
+    ramAsked: options.ram !== undefined,
     streamable: packed && ahead,
     packable: !packed && ahead,
   };

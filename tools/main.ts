@@ -1,6 +1,7 @@
 /** From the arguments to an exit code: finds the command, imports it, reports what goes wrong. */
 
 import packageJson from "../package.json" with { type: "json" };
+import { PiPhiError } from "../runtime/errors.ts";
 import type { Context, Host } from "./context.ts";
 import { COMMON_OPTIONS, commandHelp, generalHelp } from "./help.ts";
 import { type Command, parseOptions, usageError } from "./options.ts";
@@ -82,6 +83,13 @@ function watchOutput({ stdout, stderr, interrupt }: Host) {
   return state;
 }
 
+function unwritable({ code = "unknown", message }: NodeJS.ErrnoException): PiPhiError {
+  const kind = code === "ENOSPC" ? "E_DISK_FULL" : "E_FILE_WRITE";
+  return new PiPhiError(kind, `The output cannot be written (${message}). Make room, or send it elsewhere.`, {
+    errno: code,
+  });
+}
+
 /** Runs one command line (without "node piphi"); never rejects, never calls `exit` itself. Returns the exit code. */
 export async function main(argv: string[], host: Host): Promise<number> {
   const output = watchOutput(host);
@@ -99,5 +107,5 @@ export async function main(argv: string[], host: Host): Promise<number> {
   // A failed write is reported after the write itself has returned.
   await new Promise<void>((resolve) => host.stdout.write("", () => resolve()));
   if (output.failure === undefined) return code;
-  return output.failure.code === "EPIPE" ? 0 : reportError(output.failure, false, host);
+  return output.failure.code === "EPIPE" ? 0 : reportError(unwritable(output.failure), false, host);
 }

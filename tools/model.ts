@@ -31,7 +31,13 @@ async function loadModel(context: Context, model: string | undefined, options: N
     bar(progress);
   };
   try {
-    return await load(model, { ...options, signal, onProgress });
+    const phi = await load(model, { ...options, signal, onProgress });
+    line.clear();
+    if (packedBytes > 0) {
+      const name = printable(model ?? "");
+      stderr.write(`Packed ${name} into the store, ${formatBytes(packedBytes)}: used from now on.\n`);
+    }
+    return phi;
   } catch (error) {
     const { code = "", message } = error as { code?: string; message: string };
     if (!options.pack || !UNWRITABLE.has(code)) throw error;
@@ -40,19 +46,17 @@ async function loadModel(context: Context, model: string | undefined, options: N
     return await load(model, { ...options, pack: false, signal, onProgress: bar });
   } finally {
     line.clear();
-    if (packedBytes > 0)
-      stderr.write(`Packed ${model} into the store, ${formatBytes(packedBytes)}: used from now on.\n`);
   }
 }
 
 /** Errors of a store that cannot take a pack; a model that fits into memory needs none. */
 const UNWRITABLE = new Set(["E_FILE_WRITE", "E_DISK_FULL"]);
 
-/** "peak 1.81 GB, 1.49 GB of weights mapped" */
+/** "peak 1.81 GB, 1.49 GB of weights mapped"; "peak 512 MB, 229 MB of weights stay, 1.2 GB streamed a token" */
 export function describeMemory(memory: MemoryUse): string {
   const parts = [
     ...(memory.peakRssBytes === null ? [] : [`peak ${formatBytes(memory.peakRssBytes)}`]),
-    `${formatBytes(memory.pinnedBytes)} of weights ${memory.mode}`,
+    `${formatBytes(memory.pinnedBytes)} of weights ${memory.mode === "streamed" ? "stay" : memory.mode}`,
   ];
   if (memory.streamedBytesPerToken > 0) parts.push(`${formatBytes(memory.streamedBytesPerToken)} streamed a token`);
   return parts.join(", ");

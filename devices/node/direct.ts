@@ -23,6 +23,7 @@ export function openAhead(path: string): DirectSource {
   // Both at once: later there may be another file of this name.
   const buffered = open(path, fs.constants.O_RDONLY);
   const unbuffered = openDirect(path);
+  const opened = [buffered, ...(unbuffered === undefined ? [] : [unbuffered])];
   let direct = unbuffered !== undefined;
   const { size } = fs.fstatSync(buffered);
   const c = libc();
@@ -54,8 +55,8 @@ export function openAhead(path: string): DirectSource {
     },
     direct: () => direct,
     close() {
-      fs.closeSync(buffered);
-      if (unbuffered !== undefined) fs.closeSync(unbuffered);
+      // Once only: the numbers may be those of other files by then.
+      for (const fd of opened.splice(0)) fs.closeSync(fd);
     },
   };
 }

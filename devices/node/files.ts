@@ -16,7 +16,7 @@ export function openFile(path: string): ByteSource {
   const stat = fs.fstatSync(fd);
   if (stat.isDirectory()) {
     fs.closeSync(fd);
-    throw new PiPhiError("E_FILE_READ", `${path} is a folder. Give the path of a .gguf file in it.`, { path });
+    throw new PiPhiError("E_FILE_READ", `${path} is a folder. Give the path of a file in it.`, { path });
   }
   if (!stat.isFile()) {
     fs.closeSync(fd);

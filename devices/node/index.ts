@@ -10,7 +10,7 @@ import { setEngineFlags } from "./engine-flags.ts";
 import { openFile } from "./files.ts";
 import { EMBEDDED_MODEL } from "./paths.ts";
 import { readSpeed } from "./read-speed.ts";
-import { packFor } from "./store.ts";
+import { packFor, SMALLEST_BYTES } from "./store.ts";
 import { type DeviceEstimate, estimateFor } from "./targets.ts";
 
 export * from "../../runtime/index.ts";
@@ -48,14 +48,14 @@ export async function load(model: string = EMBEDDED_MODEL, options: NodeLoadOpti
 const PROBE = { bytes: 64 << 20, ms: 150 };
 
 /**
- * What loading would take, from the file's header alone; with `pack`, as the pack that would be made of it. Where weights
+ * What loading would take, from the file's header alone; with `pack`, as the pack that would be made of it if it is large. Where weights
  * would be streamed, reads the file for a moment to predict how fast. Throws only for files that cannot be loaded at all.
  */
 export async function estimate(model: string = EMBEDDED_MODEL, options: NodeLoadOptions = {}): Promise<Estimate> {
   const { pack, ...rest } = options;
   const device = nodeDevice();
   const plan = (machine: PlanningDevice) => {
-    return estimateModel(machine, openFile, model, rest, pack && model !== EMBEDDED_MODEL);
+    return estimateModel(machine, openFile, model, rest, pack ? SMALLEST_BYTES : undefined);
   };
   const planned = plan(device);
   if (planned.predictedTokensPerSecond === null || planned.mode !== "streamed") return planned;

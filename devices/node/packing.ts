@@ -2,9 +2,9 @@
 
 import fs from "node:fs";
 import path from "node:path";
-import type { Device } from "../../runtime/device.ts";
+import type { ByteSource, Device } from "../../runtime/device.ts";
 import { PiPhiError, type SerializedError } from "../../runtime/errors.ts";
-import { openModel } from "../../runtime/weights/model.ts";
+import { type Model, openModel } from "../../runtime/weights/model.ts";
 import type { PackOrigin } from "../../runtime/weights/pack.ts";
 import { packBytes, writePack } from "../../runtime/weights/packer.ts";
 import type { DensePrecision } from "../../runtime/weights/tiles.ts";
@@ -110,17 +110,20 @@ async function work(
   report: (bytes: number, totalBytes: number) => void,
   checkpoint: () => void,
 ): Promise<number> {
-  const model = openModel(openFile, input, dense);
+  const model = openModel(openInput, input, dense);
   try {
     if (output === undefined) {
       const { pack } = model.weights;
-      if (!pack) throw new PiPhiError("E_USAGE", `${input} is no pack; only packs have checksums.`);
+      if (!pack) {
+        throw new PiPhiError("E_USAGE", `${input} is no pack; only packs have checksums. Make one: piphi pack IN OUT`);
+      }
       await verifyPack(pack, (bytes, totalBytes) => {
         report(bytes, totalBytes);
         checkpoint();
       });
       return model.fileBytes;
     }
+    refuseOutput(output, model);
     const needBytes = packBytes(model);
     removeLeftovers(output);
     refuseFullDisk(output, needBytes);
@@ -131,6 +134,32 @@ async function work(
   } finally {
     model.close();
   }
+}
+
+/** The embedded model, which others may turn to, is no file to pack. */
+function openInput(file: string): ByteSource {
+  try {
+    return openFile(file);
+  } catch (error) {
+    if (!(error instanceof PiPhiError) || error.code !== "E_NOT_FOUND") throw error;
+    throw new PiPhiError("E_NOT_FOUND", `There is no file ${file}. Check the path.`, { path: file });
+  }
+}
+
+/** Before minutes of work: throws E_FILE_WRITE where there is a folder, E_USAGE for the model's own files. */
+function refuseOutput(output: string, { sources }: Model): void {
+  if (!fs.existsSync(output)) return;
+  const stat = fs.statSync(output);
+  if (stat.isDirectory()) {
+    throw writeError(output, Object.assign(new Error("EISDIR: is a directory"), { code: "EISDIR" }));
+  }
+  const same = sources.some(({ name }) => {
+    const source = fs.statSync(name);
+    return source.dev === stat.dev && source.ino === stat.ino;
+  });
+  if (!same) return;
+  const message = `${output} is the model itself, and the pack would take its place. Give the pack another name.`;
+  throw new PiPhiError("E_USAGE", message, { file: output });
 }
 
 /** What a pack of the file states as its source. */
@@ -156,7 +185,7 @@ function diskFull(folder: string, needBytes: number, freeBytes?: number): PiPhiE
   const free = freeBytes === undefined ? "" : ` and has ${megabytes(freeBytes)} free`;
   return new PiPhiError(
     "E_DISK_FULL",
-    `The disk of ${folder} needs room for ${megabytes(needBytes)}${free}. Free some, choose another folder (PIPHI_HOME is the store's), or use --no-pack.`,
+    `The disk of ${folder} needs room for ${megabytes(needBytes)}${free}. Free some, or choose another folder (PIPHI_HOME is the store's; --no-pack needs none).`,
     { folder, needBytes, ...(freeBytes === undefined ? {} : { freeBytes }) },
   );
 }

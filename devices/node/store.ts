@@ -20,7 +20,7 @@ export function packPath(model: string, dense: DensePrecision): string {
 }
 
 /** Smaller files are loaded in no time: packs of them would only take room. */
-const SMALLEST_BYTES = 64 << 20;
+export const SMALLEST_BYTES = 64 << 20;
 
 export interface StoreOptions {
   dense: DensePrecision;

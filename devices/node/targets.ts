@@ -8,6 +8,7 @@ import { denseOf, type PlanningDevice, planOptions } from "../../runtime/options
 import { DEVICE_IDS, findTarget, speedOf, type Target } from "../profiles/profiles.ts";
 import { engineBytes, nodeDevice } from "./device.ts";
 import { openFile } from "./files.ts";
+import { SMALLEST_BYTES } from "./store.ts";
 
 /** A plan for a device that is known by its profile. */
 export interface DeviceEstimate extends Estimate {
@@ -24,8 +25,8 @@ const PROCESS_BYTES = 56 << 20;
 const PAGE_BYTES = 96 << 20;
 
 /**
- * What loading `model` would take on a device; undefined = Phi-2 in Q4_0, from its numbers. A board runs a pack, a
- * WebView holds the file's weights in memory. Throws E_USAGE for an unknown device, and what reading a header throws.
+ * What loading `model` would take on a device; undefined = Phi-2 in Q4_0, from its numbers. A board runs a pack of
+ * what is not small, a WebView holds the file's weights in memory. Throws E_USAGE for an unknown device, and what reading a header throws.
  */
 export function estimateFor(device: string, model: string | undefined, options: LoadOptions): DeviceEstimate {
   const target = findTarget(device);
@@ -42,10 +43,10 @@ export function estimateFor(device: string, model: string | undefined, options: 
     deviceName: target.name,
     model: model ?? KNOWN_MODEL,
     ramBytes: target.totalBytes,
-    threads: options.threads ?? planning.threads,
+    threads: planning.sharedMemory ? (options.threads ?? planning.threads) : 1,
     ...(model === undefined
       ? estimateKnown(planning, packed, options)
-      : estimateModel(planning, openFile, model, options, packed)),
+      : estimateModel(planning, openFile, model, options, packed ? SMALLEST_BYTES : undefined)),
   };
 }
 

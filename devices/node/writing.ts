@@ -16,7 +16,7 @@ export async function writeAtomically(output: string, write: (sink: ByteSink) =>
   let fd: number | undefined;
   try {
     fd = fs.openSync(part, "wx");
-    await write(sinkOf(fd, part));
+    await write(sinkOf(fd, output));
     fs.fsyncSync(fd);
     const { size } = fs.fstatSync(fd);
     fs.closeSync(fd);
@@ -130,7 +130,9 @@ export function writeError(file: string, error: NodeJS.ErrnoException): PiPhiErr
     ENOENT: "The folder does not exist: make it first.",
     EISDIR: "There is a folder of that name: choose another name.",
   };
-  return new PiPhiError("E_FILE_WRITE", `${file} cannot be written (${message}). ${remedy[code] ?? "Try again."}`, {
+  // Without the call and its paths, which may be those of a file of another name that was to be renamed.
+  const [reason] = message.split(", ");
+  return new PiPhiError("E_FILE_WRITE", `${file} cannot be written (${reason}). ${remedy[code] ?? "Try again."}`, {
     file,
     errno: code,
   });

@@ -20,12 +20,13 @@ export function estimateModel(
   open: (name: string) => ByteSource,
   model: string,
   options: LoadOptions,
-  /** Plan the pack that would be made of the model. */
-  asPack = false,
+  /** Files of so many bytes and more are planned as the packs that would be made of them; none where it is left out. */
+  packedFromBytes?: number,
 ): Estimate {
   const opened = openModel(open, model, denseOf(options));
   try {
-    const packed = asPack || opened.weights.pack !== undefined;
+    const becomesPack = packedFromBytes !== undefined && opened.fileBytes >= packedFromBytes;
+    const packed = becomesPack || opened.weights.pack !== undefined;
     const subject = packed ? { ...subjectOf(opened), stagingBytes: 0 } : subjectOf(opened);
     return estimateLayout(
       subject,

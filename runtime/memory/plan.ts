@@ -16,6 +16,8 @@ export interface PlanOptions extends LayoutOptions {
   ramBytes?: number;
   /** What the process takes beside this memory: errors speak of both together, as limits do. */
   overheadBytes?: number;
+  /** Whether the limit is one that was asked for, so that more can be. */
+  ramAsked?: boolean;
   /** Shorter contexts to turn to, longest first, where that of `contextLength` was not asked for and does not fit. */
   shorterContexts?: readonly number[];
   /** Whether weights may be streamed: there is a pack file, and a device that can read ahead. */
@@ -112,21 +114,30 @@ function tooLarge(subject: Subject, options: PlanOptions, layout: Layout): PiPhi
 function tooLittleMemory(subject: Subject, options: PlanOptions, limit: number): PiPhiError {
   const { totalBytes } = least(subject, options);
   const context = fittingContext(subject, options, limit);
-  const lacking = megabytes(totalBytes - limit);
-  const remedies = [
-    ...(context >= 32 ? [`It fits with a context of ${context} tokens (--ctx ${context}).`] : []),
-    ...(options.packable ? ["Packed (piphi pack), it can run with less memory than its weights have bytes."] : []),
-    ...(context < 32
-      ? [`Free ${lacking} more, or use a smaller ${options.streamable ? "model" : "quantization"}.`]
-      : []),
-  ];
   const { overheadBytes = 0 } = options;
   const [needBytes, limitBytes] = [totalBytes + overheadBytes, limit + overheadBytes];
+  const remedies = [
+    ...(context >= 32 ? [`It fits with a context of ${context} tokens (--ctx ${context}).`] : []),
+    ...(fitsPacked(subject, options, limit) ? ["Packed (piphi pack), it fits."] : []),
+    ...(context < 32 ? [moreMemory(options, totalBytes - limit, limit)] : []),
+  ];
   return new PiPhiError(
     "E_MEMORY",
     `The model needs ${megabytes(needBytes)} and ${megabytes(limitBytes)} may be used. ${remedies.join(" ")}`,
     { needBytes, limitBytes, lackingBytes: needBytes - limitBytes, fittingContext: context },
   );
+}
+
+/** Whether it would fit if it were packed, so that its weights could be streamed. */
+function fitsPacked(subject: Subject, options: PlanOptions, limit: number): boolean {
+  if (!options.packable) return false;
+  return least({ ...subject, stagingBytes: 0 }, { ...options, streamable: true }).totalBytes <= limit;
+}
+
+function moreMemory({ ramAsked, streamable, overheadBytes = 0 }: PlanOptions, lacking: number, limit: number): string {
+  const more = ramAsked ? `Allow ${megabytes(lacking)} more (--ram)` : `Free ${megabytes(lacking)} more`;
+  if (limit <= 0) return `${more}: whatever the model, the process around it takes ${megabytes(overheadBytes)}.`;
+  return `${more}, or use a smaller ${streamable ? "model" : "quantization"}.`;
 }
 
 /** The longest context, in steps of 32, that stays within `limit` bytes; 0 if none does. */

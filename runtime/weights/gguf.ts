@@ -66,6 +66,8 @@ const ARRAY = 9;
 type BlockTypes = ReadonlyMap<number, BlockType>;
 /** A key that pack files have (pack.ts). Their tiles are I8 to other readers of GGUF. */
 export const PACK_VERSION_KEY = "piphi.pack.version";
+/** The remedy for a pack that is damaged: it was made here, or copied from where it was made. */
+export const PACK_AGAIN = "Pack the model again, or copy the pack again.";
 const PACK_TYPES: BlockTypes = new Map([...BLOCK_TYPES, [TILES_TYPE.id, TILES_TYPE]]);
 
 interface Scalar {
@@ -149,10 +151,12 @@ export function readGguf(source: ByteSource, inspect: Inspect = () => {}): GgufF
   const metadata = new MetadataReader(reader, source.name).read(keyCount);
   inspect(metadata);
   const alignment = readAlignment(metadata);
-  const types = metadata.has(PACK_VERSION_KEY) ? PACK_TYPES : BLOCK_TYPES;
+  const packed = metadata.has(PACK_VERSION_KEY);
+  const types = packed ? PACK_TYPES : BLOCK_TYPES;
   const tensors = readTensors(reader, source, tensorCount, types);
   const dataOffset = Math.ceil(reader.offset / alignment) * alignment;
-  placeTensors(tensors, dataOffset, alignment, source);
+  const end = placeTensors(tensors, dataOffset, alignment, source);
+  if (end > source.size) throw truncated(source.name, source.size, end, packed ? PACK_AGAIN : undefined);
   return { version, alignment, metadata, tensors, dataOffset, source };
 }
 
@@ -292,8 +296,13 @@ function readType(reader: HeaderReader, file: string, tensor: string, types: Blo
   );
 }
 
-/** Makes the tensors' offsets absolute and checks that each lies in the file, aligned, on bytes of its own. */
-function placeTensors(tensors: readonly GgufTensor[], dataOffset: number, alignment: number, source: ByteSource): void {
+/** Makes the tensors' offsets absolute and checks that each is aligned, on bytes of its own. Where the last one ends. */
+function placeTensors(
+  tensors: readonly GgufTensor[],
+  dataOffset: number,
+  alignment: number,
+  source: ByteSource,
+): number {
   for (const tensor of tensors) {
     const { name, offset, bytes } = tensor;
     if (offset % alignment !== 0 || !Number.isSafeInteger(dataOffset + offset + bytes)) {
@@ -312,5 +321,5 @@ function placeTensors(tensors: readonly GgufTensor[], dataOffset: number, alignm
     }
     end = tensor.offset + tensor.bytes;
   }
-  if (tensors.length > 0 && end > source.size) throw truncated(source.name, source.size, end);
+  return tensors.length > 0 ? end : 0;
 }

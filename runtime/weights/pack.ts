@@ -18,11 +18,11 @@
 
 import type { Phi2Config } from "../api.ts";
 import type { ByteSource } from "../device.ts";
-import { PiPhiError } from "../errors.ts";
+import { type ErrorDetails, PiPhiError } from "../errors.ts";
 import { readConfig } from "./config.ts";
 import { crc32 } from "./crc32.ts";
 import { damaged, quote, truncated } from "./faults.ts";
-import { type GgufTensor, PACK_VERSION_KEY } from "./gguf.ts";
+import { type GgufTensor, PACK_AGAIN, PACK_VERSION_KEY } from "./gguf.ts";
 import type { Metadata } from "./metadata.ts";
 import { groupBytes, type Linear, type Span, shapeOf, type WeightKinds, type WeightShape } from "./shape.ts";
 import type { Gguf } from "./shards.ts";
@@ -120,19 +120,20 @@ export function readPack(gguf: Gguf): Pack {
   }
   const found = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   const embedding = found.get("token_embd.weight");
-  if (!embedding) throw damaged(source.name, "it has no embedding");
+  if (!embedding) throw corrupt(source.name, "it has no embedding");
   const config = readConfig(metadata, embedding.shape[1] ?? 1);
   const kinds = readKinds(metadata, config, embedding);
   const shape = shapeOf(config, kinds);
   const expected = packTensors(config, shape, kinds);
   const dataOffset = embedding.offset - shape.embedding.offset;
-  if (dataOffset <= 0 || dataOffset > MAX_HEADER_BYTES) throw damaged(source.name, "its embedding is misplaced");
+  if (dataOffset <= 0 || dataOffset > MAX_HEADER_BYTES) throw corrupt(source.name, "its embedding is misplaced");
   checkHeader(metadata, source, dataOffset);
-  if (source.size < dataOffset + shape.bytes) throw truncated(source.name, source.size, dataOffset + shape.bytes);
+  const end = dataOffset + shape.bytes;
+  if (source.size < end) throw truncated(source.name, source.size, end, PACK_AGAIN);
   for (const { name, span } of expected) {
     const tensor = found.get(name);
     if (tensor?.offset === dataOffset + span.offset && tensor.bytes === span.bytes) continue;
-    throw damaged(source.name, `the tensor ${quote(name)} is not where it should be`, { tensor: name });
+    throw corrupt(source.name, `the tensor ${quote(name)} is not where it should be`, { tensor: name });
   }
   return {
     config,
@@ -170,7 +171,7 @@ function readKinds(metadata: Metadata, config: Phi2Config, embedding: GgufTensor
   const kind = (tensor: string): TileKind => {
     const found = TILE_KINDS.find((known) => known === kinds.get(`${tensor}.weight`));
     if (found) return found;
-    throw damaged(metadata.file, `it does not state the tiles of ${quote(tensor)}`, { tensor });
+    throw corrupt(metadata.file, `it does not state the tiles of ${quote(tensor)}`, { tensor });
   };
   const parts = kinds.has("blk.0.attn_qkv.weight") ? 1 : 3;
   return {
@@ -193,9 +194,13 @@ function checkHeader(metadata: Metadata, source: ByteSource, dataOffset: number)
   const header = new Uint8Array(dataOffset);
   source.read(0, header);
   header.set(new TextEncoder().encode(CHECKSUM_PLACEHOLDER), place.offset + place.bytes - CHECKSUM_PLACEHOLDER.length);
-  if (checksumText(crc32(header)) !== stated) throw damaged(source.name, "its header does not match its checksum");
+  if (checksumText(crc32(header)) !== stated) throw corrupt(source.name, "its header does not match its checksum");
 }
 
 export function checksumText(checksum: number): string {
   return checksum.toString(16).padStart(8, "0");
+}
+
+function corrupt(file: string, what: string, details?: ErrorDetails): PiPhiError {
+  return damaged(file, what, details, PACK_AGAIN);
 }

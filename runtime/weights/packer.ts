@@ -54,7 +54,8 @@ export async function writePack(
 ): Promise<void> {
   const { manifest } = model.weights;
   if (!manifest) {
-    throw new PiPhiError("E_USAGE", `${model.name} is a pack already. Give the GGUF file that it was made of.`);
+    const [{ name }] = model.sources;
+    throw new PiPhiError("E_USAGE", `${name} is a pack already. Give the GGUF file that it was made of.`);
   }
   const tensors = tensorsOfPack(manifest, model.shape, dense);
   const head = (values: ReadonlyMap<string, string>) => writeHeader(model, tensors, options.origin, values);

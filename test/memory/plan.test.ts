@@ -1,7 +1,7 @@
 /** The planner's promises, for many models, budgets and contexts. */
 
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { type Layout, READ_ALIGNMENT, type Subject } from "../../runtime/memory/layout.ts";
 import { choosePinned } from "../../runtime/memory/pinning.ts";
@@ -133,15 +133,38 @@ test("a context that was not asked for gives way before the model is refused", (
   );
 });
 
-test.each([
-  { streamable: false, packable: true, says: "piphi pack" },
-  { streamable: false, packable: false, says: "smaller quantization" },
-  { streamable: true, packable: false, says: "smaller model" },
-])("a refusal advises what can be done: %j", ({ says, ...able }) => {
-  const [subject] = fc.sample(subjects, { numRuns: 1, seed: 1 });
-  const asked = { contextLength: 2048, kv: "f16", threads: 1, batchTokens: 64, sequences: 1, ramBytes: 65536 } as const;
-  expect(() => plan(subject, { ...asked, ...able })).toThrow(says);
-  if (!able.packable) expect(() => plan(subject, { ...asked, ...able })).not.toThrow("piphi pack");
+describe("a refusal advises what can be done", () => {
+  const asked = { contextLength: 32, kv: "int8", threads: 1, batchTokens: 32, sequences: 1 } as const;
+  /** A subject that takes less memory when it is streamed, and how much that is. */
+  const [[subject, streamedBytes]] = fc.sample(subjects, { numRuns: 100, seed: 1 }).flatMap((one) => {
+    const bytes = need(one, { ...asked, streamable: true });
+    return bytes < need({ ...one, stagingBytes: 0 }, { ...asked, streamable: false }) ? [[one, bytes] as const] : [];
+  });
+
+  function need(one: Subject, options: Omit<PlanOptions, "ramBytes">): number {
+    try {
+      plan(one, { ...options, ramBytes: 1 });
+      return 0;
+    } catch (error) {
+      return (error as PiPhiError).details.needBytes as number;
+    }
+  }
+
+  test.each([
+    { streamable: false, packable: true, ramBytes: streamedBytes, says: /Packed \(piphi pack\), it fits\. Free/ },
+    { streamable: false, packable: true, ramBytes: streamedBytes - 1, says: /used\. Free .* smaller quantization\.$/ },
+    { streamable: false, packable: false, ramBytes: streamedBytes, says: /used\. Free .* smaller quantization\.$/ },
+    { streamable: true, packable: false, ramBytes: 65536, says: /used\. Free .* smaller model\.$/ },
+    { streamable: true, ramAsked: true, ramBytes: 65536, says: /used\. Allow .* more \(--ram\), or use a smaller/ },
+    {
+      streamable: true,
+      overheadBytes: 5 << 20,
+      ramBytes: -1,
+      says: /Free .* more: whatever the model.*takes 5 MiB\.$/,
+    },
+  ])("%j", ({ says, ...able }) => {
+    expect(() => plan(subject, { ...asked, ...able })).toThrow(says);
+  });
 });
 
 test("the head's pieces are its row groups, each once", () => {

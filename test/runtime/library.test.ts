@@ -1,5 +1,6 @@
 /** The library as an application uses it, on the embedded model. */
 
+import { getEventListeners } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nodeDevice } from "../../devices/node/device.ts";
 import {
@@ -136,6 +137,14 @@ describe("cancelling", () => {
     const first = await Promise.race([waiting, Promise.resolve(running).then(() => "the one before ended")]);
     expect(first).toBe("E_CANCELLED");
     expect((await running).stopReason).toBe("length");
+  });
+
+  test("a signal that outlives many generations collects no listeners", async () => {
+    const { signal } = new AbortController();
+    await phi.generate(PROMPT, { maxTokens: 2, signal });
+    await phi.chat([{ role: "user", content: "x" }], { maxTokens: 2, signal });
+    await codeOf(phi.generate("", { signal }));
+    expect(getEventListeners(signal, "abort")).toEqual([]);
   });
 
   test("a signal that fired before refuses", async () => {

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { PassThrough } from "node:stream";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import type { ChatMessage } from "../../devices/node/index.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { piphi, Screen, type Setting } from "./fake.ts";
@@ -30,6 +30,14 @@ test("/reset keeps only the system message; /exit ends before the next line", as
   expect(turns(calls).map((messages) => messages.map(({ content }) => content))).toEqual([
     ["S", "one"],
     ["S", "two"],
+  ]);
+});
+
+test("/reset begins a session of its own, so that nothing of the one before is saved", async () => {
+  const { calls, stderr } = await piphi(["chat"], { stdin: "one\n/reset\n/save x.piphi\n" });
+  expect(stderr).toBe("The conversation is forgotten.\nSaved to x.piphi, 168 MB.\n");
+  expect(calls.map(({ method }) => method)).toEqual([
+    ...["load", "session", "chat", "session", "closeSession", "save", "close"],
   ]);
 });
 
@@ -79,6 +87,23 @@ test("/save saves the session with its messages, /load goes on with one", async 
   expect(calls.find(({ method }) => method === "save")).toMatchObject({ input: "a b.piphi", options: { note } });
   expect(turns(calls).at(-1)).toEqual([...messages, { role: "user", content: "there" }]);
   expect(calls.filter(({ method }) => method === "closeSession")).toHaveLength(1);
+});
+
+test("a session keeps its own system message, and says so where another was asked for", async () => {
+  const asked = (content: string) => {
+    const note = JSON.stringify({ messages: [{ role: "system", content: "S" }, ...messages] });
+    return piphi(["chat", "--system", content], { stdin: "/load c.piphi\n", note });
+  };
+  expect((await asked("T")).stderr).toContain("--system counts after /reset.");
+  expect((await asked("S")).stderr).toBe("Going on with c.piphi, 1 turn.\n");
+});
+
+test("~ is the home folder", async () => {
+  vi.stubEnv("HOME", folder);
+  const { calls } = await piphi(["chat"], { stdin: "/save ~/a.piphi\n/save ~b.piphi\n" });
+  vi.unstubAllEnvs();
+  const saved = calls.filter(({ method }) => method === "save").map(({ input }) => input);
+  expect(saved).toEqual([path.join(folder, "a.piphi"), "~b.piphi"]);
 });
 
 test.each(["", "{}", '{"messages":[7]}', '{"messages":[{"role":"user"}]}'])(
@@ -178,6 +203,8 @@ test("Ctrl-C ends the answer, clears a line, and leaves at an empty one", async 
   keys.write("\x03");
   const { code, calls, exits } = await done;
   expect({ code, exits }).toEqual({ code: 0, exits: [] });
+  // The shell's own prompt begins on a line of its own.
+  expect(stdout.text.slice(stdout.text.lastIndexOf("> "))).toMatch(/\n$/);
   expect(turns(calls).map((messages) => messages.at(-1)?.content)).toEqual(["hello", "again"]);
   expect(turns(calls)[1][1]).toEqual({ role: "assistant", content: "one" });
 });

@@ -101,6 +101,14 @@ test("bench for people", async () => {
   expect(steady((await piphi(["bench"])).stdout)).toMatchSnapshot();
 });
 
+test("Ctrl-C ends the answers side by side, too", async () => {
+  const interrupt = new AbortController();
+  const onTogether = () => interrupt.abort();
+  const { code, stdout, calls } = await piphi(["bench", "--parallel", "2"], { interrupt, onTogether });
+  expect({ code, stdout }).toEqual({ code: 130, stdout: "" });
+  expect(calls.filter(({ method }) => method === "generateAll")).toHaveLength(1);
+});
+
 test("bench keeps ids below the vocabulary", async () => {
   const { calls } = await piphi(["bench", "-p", "200", "-n", "2", "--repeat", "1"]);
   const ids = calls.flatMap(({ method, input }) => (method === "generate" ? (input as number[]) : []));
@@ -117,6 +125,8 @@ test("bench and the context", async () => {
   expect((await piphi(["bench", "-p", "250", "-n", "6"])).code).toBe(0);
   const tooDeep = await piphi(["bench", "-d", "240", "-p", "10", "-n", "7"]);
   expect(tooDeep.stderr).toContain("-d 240, -p 10 and -n 7 do not fit into the context of 256 tokens");
+  // One token would be none to time.
+  expect((await piphi(["bench", "-d", "254"])).stderr).toContain("-d 254, -p 1 and -n 2 do not fit");
 });
 
 test("bench at a depth changes only what follows it from round to round", async () => {

@@ -49,6 +49,8 @@ export interface Script {
   contextLength?: number;
   /** Awaited before each delta. */
   onDelta?: (index: number) => void | Promise<void>;
+  /** Called when several prompts are answered together. */
+  onTogether?: () => void;
   /** Thrown by `load`. */
   loadError?: unknown;
   estimate?: Partial<Estimate>;
@@ -238,6 +240,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
     bandwidth: async () => 40e9,
     async generateAll(prompts, options = {}) {
       calls.push({ method: "generateAll", input: prompts, options: { ...options } });
+      script.onTogether?.();
       return { results: [], decodeMs: 100, decodedTokens: 16 };
     },
     memory: async () => ({ ...MEMORY, ...script.memory }),

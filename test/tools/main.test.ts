@@ -128,7 +128,8 @@ test("a full disk behind stdout is an error", async () => {
   const stdout = new Screen();
   stdout.fail = "ENOSPC";
   const { code, stderr } = await piphi(["run", "hi"], { stdout });
-  expect({ code, stderr }).toEqual({ code: 1, stderr: "error: write ENOSPC [E_ENGINE]\n" });
+  const message = "The output cannot be written (write ENOSPC). Make room, or send it elsewhere. [E_DISK_FULL]";
+  expect({ code, stderr }).toEqual({ code: 1, stderr: `error: ${message}\n` });
 });
 
 test("didYouMean counts swaps, omissions and replacements, and stays silent when nothing is near", () => {

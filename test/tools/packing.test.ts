@@ -79,6 +79,12 @@ test.each([
   expect(stderr).toContain(hint);
 });
 
+test("--stats tells what stays of a model that is streamed", async () => {
+  const memory = { mode: "streamed", pinnedBytes: 229_000_000, streamedBytesPerToken: 1_200_000_000 } as const;
+  const { stderr } = await piphi(["run", "a.gguf", "hi", "--stats"], { memory });
+  expect(stderr).toContain("peak 81.2 MB, 229 MB of weights stay, 1.20 GB streamed a token\n");
+});
+
 test("models are packed on their first run, which says so; --no-pack keeps them in memory", async () => {
   const duringLoad = async ({ onProgress }: LoadOptions) => {
     onProgress?.({ phase: "pack", loadedBytes: 1, totalBytes: 1_640_000_000 });
@@ -88,6 +94,18 @@ test("models are packed on their first run, which says so; --no-pack keeps them 
   expect(call("load")).toMatchObject({ options: { pack: true } });
   expect((await piphi(["run", "a.gguf", "hi", "--no-pack"])).call("load")).toMatchObject({ options: { pack: false } });
 });
+
+test.each(["E_CANCELLED", "E_DISK_FULL"] as const)(
+  "packing that ends with %s does not say that it packed",
+  async (code) => {
+    const duringLoad = async ({ onProgress, ...asked }: LoadOptions & { pack?: boolean }) => {
+      if (!asked.pack) return;
+      onProgress?.({ phase: "pack", loadedBytes: 1, totalBytes: 1_640_000_000 });
+      throw new PiPhiError(code, "It ended.");
+    };
+    expect((await piphi(["run", "a.gguf", "hi"], { duringLoad })).stderr).not.toContain("Packed");
+  },
+);
 
 test.each(["E_DISK_FULL", "E_FILE_WRITE"] as const)(
   "%s of the store: a warning, and the weights in memory",

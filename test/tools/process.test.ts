@@ -1,6 +1,7 @@
 /** The installed command as a process: exit codes, streams and signals, with files as bad as users have them. */
 
 import { execFile, execFileSync, spawn } from "node:child_process";
+import { readFileSync, symlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { writeGguf } from "../fixtures/gguf-writer.ts";
@@ -92,6 +93,46 @@ describe("bad model files: one line, a code, exit 1", () => {
     expect(await code("-p", "x", "--ctx", "4096")).toBe("E_CONTEXT");
     expect(await code("-p", "x", "--ram", "1M")).toBe("E_MEMORY");
     expect(await code("-p", "word ".repeat(200))).toBe("E_PROMPT_TOO_LONG");
+  });
+});
+
+describe("packing refuses before it begins, and leaves everything as it was", () => {
+  const model = () => temporaryFile("model.gguf", good);
+
+  test("a pack in the place of its own model, by whatever name", async () => {
+    const file = model();
+    const link = temporaryPath("link.gguf");
+    symlinkSync(file, link);
+    for (const output of [file, link]) {
+      const { code, stderr } = await piphi(["pack", file, output]);
+      expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("Give the pack another name.") });
+    }
+    expect(readFileSync(file)).toEqual(Buffer.from(good));
+  });
+
+  test.each<[string, () => string, string]>([
+    ["a folder", () => temporaryPath("."), "(EISDIR: is a directory). There is a folder of that name"],
+    ["in no folder", () => temporaryPath("none/x.gguf"), "(ENOENT: no such file or directory). The folder does not"],
+  ])("%s: a message without the name of a temporary file", async (_, output, message) => {
+    const { code, stderr } = await piphi(["pack", model(), output()]);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(message) });
+    expect(stderr).not.toContain(".part");
+  });
+
+  test("a model that is not there, a pack, and what is none", async () => {
+    const file = model();
+    const missing = await piphi(["pack", temporaryPath("nothing.gguf"), temporaryPath("out.gguf")]);
+    expect(missing.stderr).toMatch(/nothing.gguf. Check the path. \[E_NOT_FOUND\]/);
+    const pack = temporaryPath("model.pack.gguf");
+    expect((await piphi(["pack", file, pack])).code).toBe(0);
+    expect((await piphi(["pack", pack, temporaryPath("again.gguf")])).stderr).toContain(`${pack} is a pack already`);
+    expect((await piphi(["pack", "--check", file])).stderr).toContain(
+      "is no pack; only packs have checksums. Make one",
+    );
+    const cut = temporaryFile("cut.pack.gguf", readFileSync(pack).subarray(0, 300_000));
+    expect((await piphi(["pack", "--check", cut])).stderr).toMatch(
+      /incomplete.*Pack the model again.*E_FILE_TRUNCATED/,
+    );
   });
 });
 

@@ -9,6 +9,8 @@ import { columns, formatBytes, formatRate, plural, printable, writeJson } from "
 import { statusLine } from "../progress.ts";
 
 const DEFAULTS = { promptTokens: 128, maxTokens: 32, repeats: 3 };
+/** The first token comes with the prefill: one alone would leave nothing to time. */
+const LEAST_ANSWER = 2;
 
 /** Tokens of a round: what is in the context before, the prompt, the answer. */
 interface Lengths {
@@ -30,8 +32,8 @@ function promptIds({ depth, promptTokens }: Lengths, round: number, vocabulary: 
 /** What was asked for, or a default shrunk to the context; throws E_CONTEXT. */
 function lengths({ contextLength, config }: ModelInfo, asked: Partial<Lengths>): Lengths {
   const { depth = 0 } = asked;
-  const room = Math.max(2, contextLength - depth);
-  const maxTokens = asked.maxTokens ?? Math.min(DEFAULTS.maxTokens, room >> 1);
+  const room = Math.max(LEAST_ANSWER + 1, contextLength - depth);
+  const maxTokens = asked.maxTokens ?? Math.max(LEAST_ANSWER, Math.min(DEFAULTS.maxTokens, room >> 1));
   const promptTokens = asked.promptTokens ?? Math.max(1, Math.min(DEFAULTS.promptTokens, room - maxTokens));
   if (depth + promptTokens + maxTokens > contextLength) {
     const remedy = contextLength < config.contextLength ? "choose smaller ones or raise --ctx" : "choose smaller ones";
@@ -49,8 +51,7 @@ async function measure(
 ): Promise<GenerateResult> {
   const { maxTokens } = options;
   const result = await phi.generate(prompt, { ...options, ignoreEos: true, drafts: 0 });
-  if (result.stopReason === "cancelled")
-    throw new PiPhiError("E_CANCELLED", "The measurement was cancelled; start again.");
+  if (result.stopReason === "cancelled") throw cancelled();
   if (result.cachedTokens !== expectCached || result.generatedTokens !== maxTokens) {
     const { cachedTokens, generatedTokens } = result;
     const message = `A round of ${maxTokens} tokens generated ${generatedTokens} and took ${cachedTokens} of its prompt from the cache; this is a bug, please report it.`;
@@ -59,15 +60,27 @@ async function measure(
   return result;
 }
 
+function cancelled(): PiPhiError {
+  return new PiPhiError("E_CANCELLED", "The measurement was cancelled; start again.");
+}
+
 /** Tokens a second of all answers together. */
-async function measureTogether(phi: Phi, sequences: number, tokens: Lengths, repeats: number): Promise<Spread> {
+async function measureTogether(
+  phi: Phi,
+  sequences: number,
+  tokens: Lengths,
+  repeats: number,
+  signal: AbortSignal,
+): Promise<Spread> {
   const { maxTokens } = tokens;
   const rates: number[] = [];
   for (let round = 0; round < repeats; round++) {
     const prompts = Array.from({ length: sequences }, (_, i) => {
       return promptIds(tokens, round * sequences + i, phi.info.config.vocabSize);
     });
-    const { decodeMs, decodedTokens } = await phi.generateAll(prompts, { maxTokens, ignoreEos: true, drafts: 0 });
+    const options = { maxTokens, ignoreEos: true, drafts: 0, signal };
+    const { decodeMs, decodedTokens } = await phi.generateAll(prompts, options);
+    if (signal.aborted) throw cancelled();
     rates.push((decodedTokens * 1000) / decodeMs);
   }
   return spread(rates);
@@ -114,7 +127,8 @@ async function benchmark(
   const readable = (await phi.bandwidth()) / 1e9;
   const bandwidth = { gigabytesPerSecond: readable, share: gigabytesPerSecond / readable };
   const { parallel } = asked;
-  const together = parallel > 1 ? await measureTogether(phi, parallel, tokens, asked.repeats) : undefined;
+  const together =
+    parallel > 1 ? await measureTogether(phi, parallel, tokens, asked.repeats, context.signal) : undefined;
   return {
     model: info.name,
     kernel: info.kernel,
@@ -186,8 +200,7 @@ export const bench = defineCommand({
   options: {
     ...MODEL_FLAG,
     "prompt-tokens": integer("N", [1, 1_000_000], `tokens of the prompt; default: ${DEFAULTS.promptTokens}`, "p"),
-    // The first token comes with the prefill: one alone would leave nothing to time.
-    "max-tokens": integer("N", [2, 1_000_000], `tokens to generate; default: ${DEFAULTS.maxTokens}`, "n"),
+    "max-tokens": integer("N", [LEAST_ANSWER, 1_000_000], `tokens to generate; default: ${DEFAULTS.maxTokens}`, "n"),
     depth: integer("N", [0, 1_000_000], "tokens already in the context when a round begins; default: none", "d"),
     parallel: integer("B", [1, 16], "also decode B answers side by side, one pass over the weights for all"),
     repeat: integer("N", [1, 1000], `measured rounds; default: ${DEFAULTS.repeats}`),

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
 import { dirname, resolve } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import type { ChatMessage, GenerateOptions, GenerateResult, Phi, Session } from "../../devices/node/index.ts";
@@ -37,6 +38,11 @@ async function saveJson(path: string, document: unknown): Promise<void> {
     const message = `${path} cannot be written (${code}). Choose another place, or make room.`;
     throw new PiPhiError("E_FILE_WRITE", message, { path, errno: code });
   }
+}
+
+/** Inside a conversation no shell puts the home folder in place of "~". */
+function fromHome(path: string): string {
+  return path.replace(/^~(?=\/|$)/, () => homedir());
 }
 
 /** The messages in the note that `/save` leaves in a session; throws E_NOT_SESSION. */
@@ -133,11 +139,8 @@ class Conversation {
   async command(line: string): Promise<boolean> {
     const [, name, argument] = /^(\S+)\s*(.*)$/s.exec(line)!;
     if (name === "/exit" || name === "/quit") return false;
-    if (name === "/reset") {
-      this.reset();
-      this.unsaved = true;
-      this.note("The conversation is forgotten.");
-    } else if (name === "/help") this.context.stderr.write(columns(Object.entries(COMMANDS)));
+    if (name === "/reset") await this.forget();
+    else if (name === "/help") this.context.stderr.write(columns(Object.entries(COMMANDS)));
     else if (name === "/stats") await this.stats();
     else if (name in FILE_COMMANDS) await this.withFile(name as keyof typeof FILE_COMMANDS, argument);
     else {
@@ -147,6 +150,16 @@ class Conversation {
     return true;
   }
 
+  /** A session of its own begins: what is saved from now on has nothing of the one before. */
+  private async forget(): Promise<void> {
+    const before = this.session;
+    this.session = await this.phi.session();
+    await before.close();
+    this.reset();
+    this.unsaved = true;
+    this.note("The conversation is forgotten.");
+  }
+
   private async stats(): Promise<void> {
     if (this.last === undefined) this.note("Nothing has been answered yet.");
     else this.context.stderr.write(formatStats(this.last, this.phi.info, await this.phi.memory()));
@@ -154,7 +167,7 @@ class Conversation {
 
   private async withFile(name: keyof typeof FILE_COMMANDS, path: string): Promise<void> {
     if (path === "") this.note(`${name} needs the name of a file.`);
-    else await this[FILE_COMMANDS[name]](path);
+    else await this[FILE_COMMANDS[name]](fromHome(path));
   }
 
   /** Goes on with a session that was saved; what was said before is forgotten. */
@@ -171,6 +184,9 @@ class Conversation {
     this.unsaved = false;
     const turns = this.messages.filter(({ role }) => role === "user").length;
     this.note(`Going on with ${printable(path)}, ${plural(turns, "turn")}.`);
+    const { system, messages } = this;
+    if (system === undefined || messages.some(({ role, content }) => role === "system" && content === system)) return;
+    this.note("It keeps what the model was told when it began; --system counts after /reset.");
   }
 
   async save(path: string): Promise<void> {
@@ -226,12 +242,17 @@ async function converse(conversation: Conversation, context: Context): Promise<v
     open = false;
   });
   lines.on("SIGINT", () => onCtrlC(lines, conversation));
-  if (terminal) {
-    stderr.write("Type a message, or /help.\n");
-    lines.prompt();
-  }
+  // Whether the cursor stands behind a prompt.
+  let prompted = false;
+  const ask = () => {
+    prompted = terminal && open;
+    if (prompted) lines.prompt();
+  };
+  if (terminal) stderr.write("Type a message, or /help.\n");
+  ask();
   try {
     for await (const line of lines) {
+      prompted = false;
       const said = line.trim();
       try {
         if (said.startsWith("/") && !(await conversation.command(said))) return;
@@ -241,11 +262,12 @@ async function converse(conversation: Conversation, context: Context): Promise<v
         reportError(error, false, context);
       }
       if (signal.aborted) return;
-      if (terminal && open) lines.prompt();
+      ask();
     }
   } finally {
     signal.removeEventListener("abort", close);
     lines.close();
+    if (prompted) screen.write("\n");
   }
 }
 
