@@ -39,8 +39,8 @@ export async function load(model: string = EMBEDDED_MODEL, options: NodeLoadOpti
   setEngineFlags();
   const { pack, ...rest } = options;
   const { onProgress, signal } = options;
-  const packed = pack && model !== EMBEDDED_MODEL;
-  const file = packed ? await packFor(model, { dense: denseOf(options), onProgress, signal }) : model;
+  const stored = { dense: denseOf(options), make: pack ?? false, onProgress, signal };
+  const file = model === EMBEDDED_MODEL ? model : await packFor(model, stored);
   return connect(startThread("engine"), file, rest);
 }
 

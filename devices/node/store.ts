@@ -24,15 +24,18 @@ export const SMALLEST_BYTES = 64 << 20;
 
 export interface StoreOptions {
   dense: DensePrecision;
+  /** Whether a pack may be made; else a file that is none is used as it is. Default: true. */
+  make?: boolean;
   onProgress?: (progress: Progress) => void;
   signal?: AbortSignal;
 }
 
 /**
- * The pack to use for a model file: the file itself if it is one, or the store's, made now if it is not there or if the
- * file has changed since. Throws what packing throws.
+ * What to load for a model file: the file itself if it is a pack, which is compared with its checksums when it is met first;
+ * or the store's pack of it, made now if it is not there or if the file has changed since. Throws what packing throws.
  */
-export async function packFor(model: string, { dense, onProgress, signal }: StoreOptions): Promise<string> {
+export async function packFor(model: string, options: StoreOptions): Promise<string> {
+  const { dense, make = true, onProgress, signal } = options;
   const source = openModel(openFile, model, dense);
   const { fileBytes, weights } = source;
   source.close();
@@ -43,8 +46,8 @@ export async function packFor(model: string, { dense, onProgress, signal }: Stor
     await checkOnce(model, () => checkPack(model, { onProgress: report("check"), signal }));
     return model;
   }
+  if (!make || fileBytes < SMALLEST_BYTES) return model;
   const pack = packPath(model, dense);
-  if (fileBytes < SMALLEST_BYTES) return model;
   if (isCurrent(pack, model, fileBytes) && (await isSound(pack, report("check"), signal))) return pack;
   makeFolder(path.dirname(pack));
   await packFile(model, pack, { dense, onProgress: report("pack"), signal });

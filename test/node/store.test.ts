@@ -53,6 +53,15 @@ test("a pack is used as it is; small models are not packed", async () => {
   expect(await packFor(mine, { dense: "int8" })).toBe(mine);
   const small = temporaryFile("small.gguf", randomModel({}));
   expect(await packFor(small, { dense: "int8" })).toBe(small);
+  expect(await packFor(model, { dense: "int8", make: false })).toBe(model);
+});
+
+test("a damaged pack of the user's own is refused, whether or not packs are to be made", async () => {
+  const mine = temporaryFile("mine.pack.gguf", readFileSync(packPath(model, "int8")));
+  flip(mine, statSync(mine).size >> 1);
+  for (const make of [true, false]) {
+    await expect(packFor(mine, { dense: "int8", make })).rejects.toMatchObject({ code: "E_FILE_CORRUPT" });
+  }
 });
 
 describe("packed again, and then like new", () => {
