@@ -9,8 +9,8 @@ import { document, factsOf, round, text } from "./plot/svg.mjs";
 
 const WIDTH = 760;
 const LEFT = 24;
-const BAR_LEFT = 214;
-const BAR_WIDTH = 420;
+const BAR_LEFT = 252;
+const BAR_WIDTH = 382;
 const ROW = 26;
 const BAR = 16;
 const PANEL_GAP = 34;
