@@ -1,14 +1,14 @@
 /** What a model would take, without loading it. */
 
 import type { Estimate, LoadOptions } from "../api.ts";
-import type { ByteSource } from "../device.ts";
+import type { ByteSource, MachineSpeed } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
 import { denseOf, type PlanningDevice, planOptions } from "../options.ts";
 import { stagingBytesOf } from "../weights/load.ts";
 import { type Model, openModel } from "../weights/model.ts";
 import type { Layout, Subject } from "./layout.ts";
 import { leastLayout, type PlanOptions, plan } from "./plan.ts";
-import { type MachineSpeed, predictTokensPerSecond } from "./predict.ts";
+import { predictTokensPerSecond } from "./predict.ts";
 
 /** What is to be planned of a model. */
 export function subjectOf({ config, shape, weights }: Model): Subject {

@@ -15,7 +15,8 @@ import { CONTROL_BYTES } from "../compute/team.ts";
 import { RETILE_SCRATCH_BYTES } from "../weights/load.ts";
 import { groupBytes, groupsOf, roundUp, type Span, type WeightShape } from "../weights/shape.ts";
 import { TILE_ROWS } from "../weights/tiles.ts";
-import { sinkBytes } from "./places.ts";
+import type { HeadPiece, Ring, Unit } from "../weights/units.ts";
+import { cacheSize } from "./cache-size.ts";
 import { STREAM_BYTES } from "./stream.ts";
 
 export interface LayoutOptions {
@@ -44,27 +45,6 @@ export interface Activations {
   q4: number;
   /** rows of activation_bytes_q8 */
   q8: number;
-}
-
-/** A unit of weights: what one step of the forward pass reads. */
-export interface Unit extends Span {
-  /** Where it stays, or 0 if it is streamed. */
-  address: number;
-  /** Its place among the streamed units, or -1. */
-  streamIndex: number;
-}
-
-/** Rows of the head that are computed in one step. */
-export interface HeadPiece {
-  fromGroup: number;
-  toGroup: number;
-}
-
-/** A circle of buffers through which streamed units pass. */
-export interface Ring {
-  address: number;
-  slots: number;
-  slotBytes: number;
 }
 
 export interface Layout {
@@ -160,8 +140,7 @@ type Base = Omit<
 
 /** Everything but the weights. */
 function layOutBase({ config, shape, stagingBytes }: Subject, options: LayoutOptions, cursor: Cursor) {
-  const { hiddenSize: d, intermediateSize: ff, headDim, heads } = config;
-  const context = roundUp(options.contextLength, 32);
+  const { hiddenSize: d, intermediateSize: ff, headDim } = config;
   const T = options.batchTokens;
   const activations = (k: number): Activations => ({
     plain: cursor.take(T * k * 4),
@@ -174,7 +153,7 @@ function layOutBase({ config, shape, stagingBytes }: Subject, options: LayoutOpt
   const stagingOffset = MATMUL_SCRATCH_BYTES + attentionScratch;
   const retileScratch = stagingBytes > 0 ? RETILE_SCRATCH_BYTES : 0;
   const threadScratchBytes = roundUp(stagingOffset + stagingBytes + retileScratch, 64);
-  const kvLayerBytes = heads * context * (options.kv === "f16" ? 4 * headDim : 2 * headDim + 4);
+  const cache = cacheSize(config, options.contextLength, options.kv);
 
   const scratch = {
     control: cursor.take(CONTROL_BYTES),
@@ -192,16 +171,12 @@ function layOutBase({ config, shape, stagingBytes }: Subject, options: LayoutOpt
     threadScratch: cursor.take(options.threads * threadScratchBytes),
   };
   const scratchBytes = cursor.position;
-  const kvSequenceBytes = roundUp(
-    kvLayerBytes * config.layers + sinkBytes(config.layers, heads, headDim, options.kv),
-    64,
-  );
-  const kvCache = cursor.take(kvSequenceBytes * options.sequences);
+  const kvCache = cursor.take(cache.sequenceBytes * options.sequences);
   const base: Base = {
     config,
     shape,
     contextLength: options.contextLength,
-    cachePositions: context,
+    cachePositions: cache.positions,
     kv: options.kv,
     threads: options.threads,
     batchTokens: T,
@@ -213,8 +188,8 @@ function layOutBase({ config, shape, stagingBytes }: Subject, options: LayoutOpt
     stagingOffset,
     stagingBytes,
     kvCache,
-    kvLayerBytes,
-    kvSequenceBytes,
+    kvLayerBytes: cache.layerBytes,
+    kvSequenceBytes: cache.sequenceBytes,
     sequences: options.sequences,
   };
   return { base, bytes: { scratch: scratchBytes, kv: cursor.position - scratchBytes } };

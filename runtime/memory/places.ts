@@ -5,9 +5,9 @@
 
 import type { Kernels } from "../compute/kernels.ts";
 import { roundUp } from "../weights/shape.ts";
+import { sinkBytes, TILE } from "./cache-size.ts";
 import type { Layout } from "./layout.ts";
 import { writeRotations } from "./rope.ts";
-import { TILE } from "./window.ts";
 
 /** One kind of a head's bytes: keys, values, their scales. */
 interface Stretch {
@@ -32,11 +32,6 @@ function stretchesOf({ kv, cachePositions, config }: Layout): Stretch[] {
     { offset: 2 * rows + 2 * cachePositions, bytes: 2, ofKeys: false },
   ];
   return [...keysAndValues, ...scales];
-}
-
-/** Bytes of what one sequence keeps of its first tile's keys as they were before any rotation. */
-export function sinkBytes(layers: number, heads: number, headDim: number, kv: "int8" | "f16"): number {
-  return layers * heads * TILE * (kv === "f16" ? 2 * headDim : headDim + 2);
 }
 
 export class Places {
@@ -90,9 +85,8 @@ export class Places {
   /** The first tile's keys as they were before any rotation; of use once something was dropped. */
   get sinks(): Uint8Array {
     const { kvLayerBytes, config, kv } = this.layout;
-    const { layers, heads, headDim } = config;
-    const at = this.cache + layers * kvLayerBytes;
-    return this.bytes.subarray(at, at + sinkBytes(layers, heads, headDim, kv));
+    const at = this.cache + config.layers * kvLayerBytes;
+    return this.bytes.subarray(at, at + sinkBytes(config, kv));
   }
 
   /** Bytes of one layer's first `used` places. */

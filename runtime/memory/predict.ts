@@ -9,25 +9,10 @@
  *   seconds a token = fixed + max(storage, work on units that stay + max(storage - filling the ring, work on streamed units))
  */
 
+import type { MachineSpeed } from "../device.ts";
 import { groupsOf, type Linear, matrixBytes } from "../weights/shape.ts";
 import { TILE_ROWS, type TileKind } from "../weights/tiles.ts";
 import type { Layout } from "./layout.ts";
-
-/** What a machine can do; bytes are bytes a second. */
-export interface MachineSpeed {
-  /** Whose figures these are, for people. */
-  figures: string;
-  /** Cores that count; threads beyond them add nothing. */
-  cores: number;
-  /** Read from memory by one thread, and by all together. */
-  memoryBytes: { one: number; all: number };
-  /** Read from storage; undefined where weights cannot be streamed. */
-  storageBytes?: number;
-  /** Instructions a second of one core. */
-  instructions: number;
-  /** Instructions for a weight of an int4 or an int8 matrix. */
-  instructionsPerWeight: { int4: number; int8: number };
-}
 
 /** Share of the memory's bandwidth that decode has been seen to reach: the rest goes to what lies between products. */
 const REACHED_SHARE = 0.85;

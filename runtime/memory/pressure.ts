@@ -3,17 +3,7 @@
  * when the processor is too hot for all of them. Pure: what was seen in, what to do out; steward.ts does it.
  */
 
-/** What a device sees when it is asked. */
-export interface Pressure {
-  /** Bytes that can still be allocated without harm. */
-  availableBytes?: number;
-  /** Bytes that this process holds itself: what it takes is planned. */
-  ownBytes?: number;
-  /** Share of the time since it was asked last in which something had to wait for memory, 0 to 1. */
-  stalledShare?: number;
-  /** Why the processor runs slower than it could, where it does. */
-  throttled?: string;
-}
+import type { Pressure } from "../device.ts";
 
 /** What the policy remembers from one sample to the next. */
 export interface PressureState {

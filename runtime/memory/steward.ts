@@ -2,9 +2,9 @@
 
 import type { MemoryUse } from "../api.ts";
 import type { Member } from "../compute/member.ts";
-import type { Device } from "../device.ts";
+import type { Device, Pressure } from "../device.ts";
 import type { Pool } from "./pool.ts";
-import { initialState, type Pressure, respond } from "./pressure.ts";
+import { initialState, respond } from "./pressure.ts";
 import type { Residence } from "./residence.ts";
 
 /** The device is asked at most this often. */

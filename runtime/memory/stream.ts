@@ -18,7 +18,7 @@
  * the next pass finds its first unit next. Not the page cache: a cyclic scan over an LRU cache evicts what comes next.
  */
 
-import type { Unit } from "./layout.ts";
+import type { Unit } from "../weights/units.ts";
 
 export const STREAM_BYTES = 192;
 const FILLED = 0;

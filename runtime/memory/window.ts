@@ -9,8 +9,7 @@
  * the tokens alone, and not on how they were cut into batches.
  */
 
-/** Positions of a cache that move together. */
-export const TILE = 32;
+import { TILE } from "./cache-size.ts";
 
 /** The shortest context that can roll: the first tile, one that goes, and one to go on from. */
 export const LEAST_ROLLING_CONTEXT = 3 * TILE;

@@ -2,7 +2,8 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { initialState, type Pressure, type Response, respond } from "../../runtime/memory/pressure.ts";
+import type { Pressure } from "../../runtime/device.ts";
+import { initialState, type Response, respond } from "../../runtime/memory/pressure.ts";
 
 const MIB = 1 << 20;
 const GIB = 1 << 30;

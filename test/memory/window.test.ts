@@ -2,7 +2,8 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { LEAST_ROLLING_CONTEXT, TILE, Window } from "../../runtime/memory/window.ts";
+import { TILE } from "../../runtime/memory/cache-size.ts";
+import { LEAST_ROLLING_CONTEXT, Window } from "../../runtime/memory/window.ts";
 
 /** The numbers of the tokens in each place, as a cache would hold them. */
 class Cache {
