@@ -15,7 +15,9 @@ import type {
   Score,
   Tokenization,
 } from "./api.ts";
-import { allocateMemory, chooseKernels, type KernelChoice } from "./compute/kernels.ts";
+import { chooseKernels } from "./compute/builds.ts";
+import { allocateMemory } from "./compute/instance.ts";
+import type { KernelChoice } from "./compute/kernels.ts";
 import { Member, type Membership } from "./compute/member.ts";
 import { reportLoss, stopRequested } from "./compute/team.ts";
 import type { Device, Thread } from "./device.ts";

@@ -10,7 +10,8 @@ import { StreamFault } from "../memory/stream.ts";
 import { type WeightFile, Weights } from "../memory/weights.ts";
 import { Phi2 } from "../phi2.ts";
 import { Loader, type LoadPlan } from "../weights/load.ts";
-import { instantiateKernels, type KernelChoice, type Kernels } from "./kernels.ts";
+import { instantiateKernels } from "./instance.ts";
+import type { KernelChoice, Kernels } from "./kernels.ts";
 import { refuseLost, reportLoss, requestStop, Stopped, Team } from "./team.ts";
 
 /** What a thread gets to know when it joins; sent as a message. */

@@ -6,7 +6,8 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { nodeDevice } from "../../devices/node/device.ts";
-import { instantiateKernels, type Kernels } from "../../runtime/compute/kernels.ts";
+import { instantiateKernels } from "../../runtime/compute/instance.ts";
+import type { Kernels } from "../../runtime/compute/kernels.ts";
 import { Team } from "../../runtime/compute/team.ts";
 import { subjectOf } from "../../runtime/memory/estimate.ts";
 import { plan } from "../../runtime/memory/plan.ts";
