@@ -6,14 +6,14 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { nodeDevice } from "../../devices/node/device.ts";
+import { writeRotations } from "../../runtime/cache/rope.ts";
 import { instantiateKernels } from "../../runtime/compute/instance.ts";
 import type { Kernels } from "../../runtime/compute/kernels.ts";
 import { Team } from "../../runtime/compute/team.ts";
-import { subjectOf } from "../../runtime/memory/estimate.ts";
-import { plan } from "../../runtime/memory/plan.ts";
-import { writeRotations } from "../../runtime/memory/rope.ts";
-import { Weights } from "../../runtime/memory/weights.ts";
 import { Phi2 } from "../../runtime/phi2.ts";
+import { subjectOf } from "../../runtime/plan/estimate.ts";
+import { plan } from "../../runtime/plan/plan.ts";
+import { Weights } from "../../runtime/residence/weights.ts";
 import { Loader, loadVectors, planLoad } from "../../runtime/weights/load.ts";
 import { openModel } from "../../runtime/weights/model.ts";
 import { meanKl } from "../reference/phi.ts";

@@ -18,11 +18,11 @@ import {
   RETILE_SCRATCH_BYTES,
 } from "../compute/sizes.ts";
 import { CONTROL_BYTES } from "../compute/team.ts";
+import { STREAM_BYTES } from "../residence/stream.ts";
 import { groupBytes, groupsOf, roundUp, type Span, type WeightShape } from "../weights/shape.ts";
 import { TILE_ROWS } from "../weights/tiles.ts";
 import type { HeadPiece, Ring, Unit } from "../weights/units.ts";
 import { cacheSize } from "./cache-size.ts";
-import { STREAM_BYTES } from "./stream.ts";
 
 export interface LayoutOptions {
   contextLength: number;
@@ -63,7 +63,7 @@ export interface Layout {
   threads: number;
   batchTokens: number;
   control: number;
-  /** i32[16]: kind of job, tokens, first row of logits; see compute/member.ts. */
+  /** i32[16]: kind of job, tokens, first row of logits; see engine/member.ts. */
   job: number;
   /** Words of the stream of weights; see stream.ts. */
   stream: number;

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
 import { activationBytes, attentionScratchBytes, RETILE_SCRATCH_BYTES } from "../../runtime/compute/sizes.ts";
-import { cacheSize, TILE } from "../../runtime/memory/cache-size.ts";
+import { cacheSize, TILE } from "../../runtime/plan/cache-size.ts";
 import { instantiate, type Kernels } from "../kernels/instantiate.ts";
 
 let kernels: Kernels["exports"];
