@@ -24,7 +24,7 @@ export interface ByteSink {
   write(offset: number, bytes: Uint8Array): void;
 }
 
-/** A file that is read ahead of its use, several reads at once; see memory/stream.ts. */
+/** A file that is read ahead of its use, several reads at once; see residence/stream.ts. */
 export interface AheadSource {
   /** Fills `into` from `offset` on; rejects with a PiPhiError. Offset, length and address are multiples of 4096. */
   read(offset: number, into: Uint8Array): Promise<void>;

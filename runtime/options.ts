@@ -3,8 +3,8 @@
 import type { LoadOptions, Phi2Config } from "./api.ts";
 import type { Device } from "./device.ts";
 import { PiPhiError } from "./errors.ts";
-import { positionBytes } from "./memory/cache-size.ts";
-import type { PlanOptions } from "./memory/plan.ts";
+import { positionBytes } from "./plan/cache-size.ts";
+import type { PlanOptions } from "./plan/plan.ts";
 import type { DensePrecision } from "./weights/tiles.ts";
 
 /** Contexts to choose from where none is asked for. */

@@ -4,7 +4,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vi
 import { nodeDevice } from "../../devices/node/device.ts";
 import { packFile } from "../../devices/node/index.ts";
 import type { Device, Pressure } from "../../runtime/device.ts";
-import { Engine, type EngineLoadOptions } from "../../runtime/engine.ts";
+import { Engine, type EngineLoadOptions } from "../../runtime/engine/engine.ts";
 import { randomModel } from "../fixtures/random-model.ts";
 import { temporaryFile, temporaryPath } from "../fixtures/temporary.ts";
 

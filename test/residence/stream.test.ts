@@ -1,7 +1,7 @@
 /** The team's end of the stream at the moments in which the reader meets a fault. */
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { STREAM_BYTES, StreamConsumer, StreamFault } from "../../runtime/memory/stream.ts";
+import { STREAM_BYTES, StreamConsumer, StreamFault } from "../../runtime/residence/stream.ts";
 
 /** As the file's first comment draws them. */
 const FILLED = 0;

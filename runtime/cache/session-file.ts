@@ -17,10 +17,10 @@
 
 import type { ByteSink, ByteSource } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
+import { TILE } from "../plan/cache-size.ts";
 import { crc32 } from "../weights/crc32.ts";
 import { damaged, printable, truncated } from "../weights/faults.ts";
-import { TILE } from "./cache-size.ts";
-import type { Sequence } from "./kvcache.ts";
+import type { Sequence } from "./sequence.ts";
 
 const MAGIC = new TextEncoder().encode("PiPhiKV\0");
 const VERSION = 1;

@@ -1,14 +1,14 @@
 /** From prompt ids to text: prefill, then sample, detokenize and watch for stops until the answer ends. */
 
-import type { Delta, GenerateOptions, GenerateResult, StopReason, Timings } from "./api.ts";
-import { PiPhiError } from "./errors.ts";
-import type { Pause, Sequence } from "./memory/kvcache.ts";
-import { LEAST_ROLLING_CONTEXT } from "./memory/window.ts";
-import { oneOf } from "./options.ts";
-import { PromptLookup } from "./text/lookup.ts";
-import { Sampler } from "./text/sampler.ts";
-import { StopMatcher } from "./text/stops.ts";
-import { Detokenizer, type Tokenizer } from "./text/tokenizer.ts";
+import type { Delta, GenerateOptions, GenerateResult, StopReason, Timings } from "../api.ts";
+import type { Pause, Sequence } from "../cache/sequence.ts";
+import { LEAST_ROLLING_CONTEXT } from "../cache/window.ts";
+import { PiPhiError } from "../errors.ts";
+import { oneOf } from "../options.ts";
+import { PromptLookup } from "../text/lookup.ts";
+import { Sampler } from "../text/sampler.ts";
+import { StopMatcher } from "../text/stops.ts";
+import { Detokenizer, type Tokenizer } from "../text/tokenizer.ts";
 
 /** Tokens that the repeat penalty looks back at. */
 const RECENT_TOKENS = 64;

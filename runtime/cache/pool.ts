@@ -4,7 +4,7 @@
  * stay, and it has to read them again.
  */
 
-import type { Sequence } from "./kvcache.ts";
+import type { Sequence } from "./sequence.ts";
 
 /** What a session has while it has no sequence. */
 interface Luggage {

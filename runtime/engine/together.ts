@@ -1,8 +1,8 @@
 /** Several prompts answered side by side: each pass over the weights yields one token for every answer. */
 
-import type { Delta, GenerateAllResult, GenerateResult } from "./api.ts";
-import { Answer, Clock, type EngineGenerateOptions, type GenerateContext } from "./generate.ts";
-import { type Compute, Sequence } from "./memory/kvcache.ts";
+import type { Delta, GenerateAllResult, GenerateResult } from "../api.ts";
+import { type Compute, Sequence } from "../cache/sequence.ts";
+import { Answer, Clock, type EngineGenerateOptions, type GenerateContext } from "./answer.ts";
 
 /** What answers share. */
 export interface TogetherContext extends Omit<GenerateContext, "sequence" | "exact" | "emit" | "profile"> {

@@ -2,8 +2,8 @@
 
 import type { AheadSource, Device } from "../device.ts";
 import { PiPhiError, type SerializedError } from "../errors.ts";
+import { type Layout, READ_ALIGNMENT } from "../plan/layout.ts";
 import { roundUp } from "../weights/shape.ts";
-import { type Layout, READ_ALIGNMENT } from "./layout.ts";
 import { type ReadPattern, type ReadSpan, StreamFiller } from "./stream.ts";
 import { streamPlace } from "./weights.ts";
 

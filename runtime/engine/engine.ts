@@ -14,30 +14,32 @@ import type {
   Progress,
   Score,
   Tokenization,
-} from "./api.ts";
-import { allocateMemory, chooseKernels, type KernelChoice } from "./compute/kernels.ts";
-import { Member, type Membership } from "./compute/member.ts";
-import { reportLoss, stopRequested } from "./compute/team.ts";
-import type { Device, Thread } from "./device.ts";
-import { PiPhiError } from "./errors.ts";
-import { type EngineGenerateOptions, generate, promptTooLong } from "./generate.ts";
-import { subjectOf } from "./memory/estimate.ts";
-import { type Compute, Sequence } from "./memory/kvcache.ts";
-import type { Layout } from "./memory/layout.ts";
-import { plan } from "./memory/plan.ts";
-import { Pool } from "./memory/pool.ts";
-import { Residence } from "./memory/residence.ts";
-import { Steward } from "./memory/steward.ts";
-import { denseOf, planOptions } from "./options.ts";
+} from "../api.ts";
+import { Pool } from "../cache/pool.ts";
+import { type Compute, Sequence } from "../cache/sequence.ts";
+import { chooseKernels } from "../compute/builds.ts";
+import { allocateMemory } from "../compute/instance.ts";
+import type { KernelChoice } from "../compute/kernels.ts";
+import { reportLoss, stopRequested } from "../compute/team.ts";
+import type { Device, Thread } from "../device.ts";
+import { PiPhiError } from "../errors.ts";
+import { denseOf, planOptions } from "../options.ts";
+import { subjectOf } from "../plan/estimate.ts";
+import type { Layout } from "../plan/layout.ts";
+import { plan } from "../plan/plan.ts";
+import { Residence } from "../residence/residence.ts";
+import { Steward } from "../residence/steward.ts";
+import { encodeParts, type PromptFormat, promptFormat } from "../text/prompt.ts";
+import { logSoftmaxTop } from "../text/sampler.ts";
+import { createTokenizer, type Tokenizer } from "../text/tokenizer.ts";
+import { Identity } from "../weights/identity.ts";
+import { type Model, openModel } from "../weights/model.ts";
+import { matrixBytes } from "../weights/shape.ts";
+import { promptMetadata, vocabularyOf } from "../weights/vocabulary.ts";
+import { type EngineGenerateOptions, generate, promptTooLong } from "./answer.ts";
+import { Member, type Membership } from "./member.ts";
 import { type SessionState, Sessions } from "./sessions.ts";
-import { encodeParts, type PromptFormat, promptFormat } from "./text/prompt.ts";
-import { logSoftmaxTop } from "./text/sampler.ts";
-import { createTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 import { generateTogether } from "./together.ts";
-import { Identity } from "./weights/identity.ts";
-import { type Model, openModel } from "./weights/model.ts";
-import { matrixBytes } from "./weights/shape.ts";
-import { promptMetadata, vocabularyOf } from "./weights/vocabulary.ts";
 
 /** Options that can cross to another thread. */
 export type EngineLoadOptions = Omit<LoadOptions, "onProgress" | "signal">;

@@ -1,9 +1,9 @@
 /** Gives way while the model runs, as pressure.ts says, and remembers for the caller what it gave up and why. */
 
 import type { MemoryUse } from "../api.ts";
-import type { Member } from "../compute/member.ts";
+import type { Pool } from "../cache/pool.ts";
 import type { Device, Pressure } from "../device.ts";
-import type { Pool } from "./pool.ts";
+import type { Member } from "../engine/member.ts";
 import { initialState, respond } from "./pressure.ts";
 import type { Residence } from "./residence.ts";
 

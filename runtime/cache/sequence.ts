@@ -3,9 +3,9 @@
  * knows which tokens the cache holds, places.ts where its bytes lie.
  */
 
-import type { Member } from "../compute/member.ts";
+import type { Member } from "../engine/member.ts";
 import type { PiPhiError } from "../errors.ts";
-import type { Layout } from "./layout.ts";
+import type { Layout } from "../plan/layout.ts";
 import { Places } from "./places.ts";
 import { writeRotations } from "./rope.ts";
 import { Window } from "./window.ts";

@@ -1,10 +1,10 @@
 /** The engine's thread: takes messages, runs the engine, sends what comes of it. */
 
-import type { Progress } from "./api.ts";
-import type { Device } from "./device.ts";
+import type { Progress } from "../api.ts";
+import type { Device } from "../device.ts";
+import { PiPhiError } from "../errors.ts";
+import type { FromEngine, Request, ToEngine } from "../protocol.ts";
 import { Engine } from "./engine.ts";
-import { PiPhiError } from "./errors.ts";
-import type { FromEngine, Request, ToEngine } from "./protocol.ts";
 
 /** Returns the listener for the caller's messages. */
 export function serveEngine(device: Device, post: (message: FromEngine) => void): (message: ToEngine) => void {

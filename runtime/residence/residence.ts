@@ -1,12 +1,12 @@
 /** How a model's weights come to be where the layout says, and what keeps them there. */
 
 import type { MemoryUse, Progress } from "../api.ts";
-import type { Member } from "../compute/member.ts";
 import type { ByteSource, Device, MappedFile, Thread } from "../device.ts";
+import type { Member } from "../engine/member.ts";
 import { PiPhiError } from "../errors.ts";
+import type { Layout } from "../plan/layout.ts";
 import { type LoadPlan, loadVectors, planCopy, planLoad } from "../weights/load.ts";
 import type { Model } from "../weights/model.ts";
-import type { Layout } from "./layout.ts";
 import type { FromReader, ReaderTask } from "./reader.ts";
 import type { ReadPattern } from "./stream.ts";
 import type { WeightFile } from "./weights.ts";

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import type { Phi2Config } from "../../runtime/api.ts";
-import type { Subject } from "../../runtime/memory/layout.ts";
+import type { Subject } from "../../runtime/plan/layout.ts";
 import { shapeOf } from "../../runtime/weights/shape.ts";
 import { TILE_KINDS, type TileKind } from "../../runtime/weights/tiles.ts";
 

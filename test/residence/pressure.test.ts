@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Pressure } from "../../runtime/device.ts";
-import { initialState, type Response, respond } from "../../runtime/memory/pressure.ts";
+import { initialState, type Response, respond } from "../../runtime/residence/pressure.ts";
 
 const MIB = 1 << 20;
 const GIB = 1 << 30;

@@ -4,9 +4,9 @@
  */
 
 import type { Kernels } from "../compute/kernels.ts";
+import { sinkBytes, TILE } from "../plan/cache-size.ts";
+import type { Layout } from "../plan/layout.ts";
 import { roundUp } from "../weights/shape.ts";
-import { sinkBytes, TILE } from "./cache-size.ts";
-import type { Layout } from "./layout.ts";
 import { writeRotations } from "./rope.ts";
 
 /** One kind of a head's bytes: keys, values, their scales. */

@@ -4,11 +4,11 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PROFILES, speedOf } from "../../devices/profiles/profiles.ts";
 import type { MachineSpeed } from "../../runtime/device.ts";
-import { estimateLayout } from "../../runtime/memory/estimate.ts";
-import { knownSubject } from "../../runtime/memory/known.ts";
-import type { Layout } from "../../runtime/memory/layout.ts";
-import { type PlanOptions, plan } from "../../runtime/memory/plan.ts";
-import { predictTokensPerSecond } from "../../runtime/memory/predict.ts";
+import { estimateLayout } from "../../runtime/plan/estimate.ts";
+import { knownSubject } from "../../runtime/plan/known.ts";
+import type { Layout } from "../../runtime/plan/layout.ts";
+import { type PlanOptions, plan } from "../../runtime/plan/plan.ts";
+import { predictTokensPerSecond } from "../../runtime/plan/predict.ts";
 import { matrixBytes } from "../../runtime/weights/shape.ts";
 import { options, subjects } from "./arbitraries.ts";
 

@@ -2,8 +2,8 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { TILE } from "../../runtime/memory/cache-size.ts";
-import { LEAST_ROLLING_CONTEXT, Window } from "../../runtime/memory/window.ts";
+import { LEAST_ROLLING_CONTEXT, Window } from "../../runtime/cache/window.ts";
+import { TILE } from "../../runtime/plan/cache-size.ts";
 
 /** The numbers of the tokens in each place, as a cache would hold them. */
 class Cache {

@@ -1,17 +1,17 @@
 /** The engine's sessions: conversations whose keys and values are kept, saved and restored. */
 
-import type { ByteSink, ByteSource, Device } from "./device.ts";
-import { PiPhiError } from "./errors.ts";
-import { promptTooLong } from "./generate.ts";
-import type { Pause, Sequence } from "./memory/kvcache.ts";
-import { type Pool, Tenant } from "./memory/pool.ts";
+import { type Pool, Tenant } from "../cache/pool.ts";
+import type { Pause, Sequence } from "../cache/sequence.ts";
 import {
   checkSession,
   readSession,
   readSessionHeader,
   type SessionTarget,
   writeSession,
-} from "./memory/session-file.ts";
+} from "../cache/session-file.ts";
+import type { ByteSink, ByteSource, Device } from "../device.ts";
+import { PiPhiError } from "../errors.ts";
+import { promptTooLong } from "./answer.ts";
 
 /** What sessions stand on. */
 export interface SessionMeans {

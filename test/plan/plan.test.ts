@@ -3,9 +3,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { PiPhiError } from "../../runtime/errors.ts";
-import { type Layout, READ_ALIGNMENT, type Subject } from "../../runtime/memory/layout.ts";
-import { choosePinned } from "../../runtime/memory/pinning.ts";
-import { type PlanOptions, plan } from "../../runtime/memory/plan.ts";
+import { type Layout, READ_ALIGNMENT, type Subject } from "../../runtime/plan/layout.ts";
+import { choosePinned } from "../../runtime/plan/pinning.ts";
+import { type PlanOptions, plan } from "../../runtime/plan/plan.ts";
 import { matrixBytes } from "../../runtime/weights/shape.ts";
 import { options, subjects } from "./arbitraries.ts";
 

@@ -11,13 +11,18 @@
 
 import type { Phi2Config } from "../api.ts";
 import { WASM_PAGE_BYTES } from "../compute/kernels.ts";
+import {
+  activationBytes,
+  attentionScratchBytes,
+  MATMUL_SCRATCH_BYTES,
+  RETILE_SCRATCH_BYTES,
+} from "../compute/sizes.ts";
 import { CONTROL_BYTES } from "../compute/team.ts";
-import { RETILE_SCRATCH_BYTES } from "../weights/load.ts";
+import { STREAM_BYTES } from "../residence/stream.ts";
 import { groupBytes, groupsOf, roundUp, type Span, type WeightShape } from "../weights/shape.ts";
 import { TILE_ROWS } from "../weights/tiles.ts";
 import type { HeadPiece, Ring, Unit } from "../weights/units.ts";
 import { cacheSize } from "./cache-size.ts";
-import { STREAM_BYTES } from "./stream.ts";
 
 export interface LayoutOptions {
   contextLength: number;
@@ -58,7 +63,7 @@ export interface Layout {
   threads: number;
   batchTokens: number;
   control: number;
-  /** i32[16]: kind of job, tokens, first row of logits; see compute/member.ts. */
+  /** i32[16]: kind of job, tokens, first row of logits; see engine/member.ts. */
   job: number;
   /** Words of the stream of weights; see stream.ts. */
   stream: number;
@@ -118,7 +123,6 @@ export interface LayoutBytes {
 
 /** The most logits rows that are computed at once (scoring, verifying drafts). */
 const LOGITS_ROWS = 16;
-const MATMUL_SCRATCH_BYTES = 256;
 /** What direct reads are aligned to, in files and in memory; a unit's span is rounded outwards to it. */
 export const READ_ALIGNMENT = 4096;
 
@@ -144,12 +148,12 @@ function layOutBase({ config, shape, stagingBytes }: Subject, options: LayoutOpt
   const T = options.batchTokens;
   const activations = (k: number): Activations => ({
     plain: cursor.take(T * k * 4),
-    q4: cursor.take(T * (2 * k + k / 4)),
-    q8: cursor.take(T * (2 * k + k / 8)),
+    q4: cursor.take(T * activationBytes.q4(k)),
+    q8: cursor.take(T * activationBytes.q8(k)),
   });
   const logitsRows = Math.min(LOGITS_ROWS, T);
   const logitsStride = roundUp(config.vocabSize, TILE_ROWS) * 4;
-  const attentionScratch = roundUp(192 + T * (16 + 8 * headDim), 64);
+  const attentionScratch = roundUp(attentionScratchBytes(T, headDim), 64);
   const stagingOffset = MATMUL_SCRATCH_BYTES + attentionScratch;
   const retileScratch = stagingBytes > 0 ? RETILE_SCRATCH_BYTES : 0;
   const threadScratchBytes = roundUp(stagingOffset + stagingBytes + retileScratch, 64);

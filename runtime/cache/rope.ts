@@ -1,6 +1,6 @@
 /** The rotary position embeddings that kernels/rope.ts reads: a row for each token of a batch. */
 
-import type { Layout } from "./layout.ts";
+import type { Layout } from "../plan/layout.ts";
 
 /**
  * Writes cos and sin of every rotated pair for each of `positions`, f32 [row][rotaryDim / 2][2]. Positions may be beyond

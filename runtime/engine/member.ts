@@ -3,15 +3,16 @@
  * The leader describes a job in shared memory and starts it; members wait for the next.
  */
 
+import { instantiateKernels } from "../compute/instance.ts";
+import type { KernelChoice, Kernels } from "../compute/kernels.ts";
+import { refuseLost, reportLoss, requestStop, Stopped, Team } from "../compute/team.ts";
 import type { Device } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
-import type { Layout } from "../memory/layout.ts";
-import { StreamFault } from "../memory/stream.ts";
-import { type WeightFile, Weights } from "../memory/weights.ts";
 import { Phi2 } from "../phi2.ts";
+import type { Layout } from "../plan/layout.ts";
+import { StreamFault } from "../residence/stream.ts";
+import { type WeightFile, Weights } from "../residence/weights.ts";
 import { Loader, type LoadPlan } from "../weights/load.ts";
-import { instantiateKernels, type KernelChoice, type Kernels } from "./kernels.ts";
-import { refuseLost, reportLoss, requestStop, Stopped, Team } from "./team.ts";
 
 /** What a thread gets to know when it joins; sent as a message. */
 export interface Membership {

@@ -1,9 +1,9 @@
 /** Sequences that go from session to session, with room to put caches aside and without. */
 
 import { beforeAll, describe, expect, test } from "vitest";
-import { type Compute, Sequence } from "../../runtime/memory/kvcache.ts";
-import { Pool, Tenant } from "../../runtime/memory/pool.ts";
-import { Sessions } from "../../runtime/sessions.ts";
+import { Pool, Tenant } from "../../runtime/cache/pool.ts";
+import { type Compute, Sequence } from "../../runtime/cache/sequence.ts";
+import { Sessions } from "../../runtime/engine/sessions.ts";
 import { computeOf, logitsOf } from "../fixtures/compute.ts";
 import { randomModel } from "../fixtures/random-model.ts";
 import { temporaryFile } from "../fixtures/temporary.ts";

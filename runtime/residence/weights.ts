@@ -1,8 +1,8 @@
 /** Where the forward pass finds its weights: one thread's view of the units that stay and of those that stream by. */
 
 import type { ByteSource } from "../device.ts";
+import type { Layout } from "../plan/layout.ts";
 import type { Unit } from "../weights/units.ts";
-import type { Layout } from "./layout.ts";
 import { StreamConsumer, type StreamPlace } from "./stream.ts";
 
 /** The pack file that weights are read from while the model runs, and where they begin in it. */

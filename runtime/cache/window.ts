@@ -9,7 +9,7 @@
  * the tokens alone, and not on how they were cut into batches.
  */
 
-import { TILE } from "./cache-size.ts";
+import { TILE } from "../plan/cache-size.ts";
 
 /** The shortest context that can roll: the first tile, one that goes, and one to go on from. */
 export const LEAST_ROLLING_CONTEXT = 3 * TILE;
