@@ -1,9 +1,9 @@
 /** A session on the caller's side. */
 
 import type { ChatMessage, Delta, GenerateOptions, GenerateResult, Generation, SaveOptions, Session } from "./api.ts";
+import type { SessionTicket } from "./engine/sessions.ts";
 import { PiPhiError } from "./errors.ts";
 import type { Method, Methods } from "./protocol.ts";
-import type { SessionTicket } from "./sessions.ts";
 
 /** How a session reaches its engine. */
 export interface SessionLink {

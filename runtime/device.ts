@@ -3,9 +3,6 @@
  * `runtime/` knows devices only through this interface; `devices/` implement it.
  */
 
-import type { MachineSpeed } from "./memory/predict.ts";
-import type { Pressure } from "./memory/pressure.ts";
-
 /** A file that can be read at any offset, synchronously (engines live in workers, where that is allowed everywhere). */
 export interface ByteSource {
   /** For messages: a path, a URL or a file's name. */
@@ -27,7 +24,7 @@ export interface ByteSink {
   write(offset: number, bytes: Uint8Array): void;
 }
 
-/** A file that is read ahead of its use, several reads at once; see memory/stream.ts. */
+/** A file that is read ahead of its use, several reads at once; see residence/stream.ts. */
 export interface AheadSource {
   /** Fills `into` from `offset` on; rejects with a PiPhiError. Offset, length and address are multiples of 4096. */
   read(offset: number, into: Uint8Array): Promise<void>;
@@ -67,6 +64,34 @@ export interface Thread {
 }
 
 export type WorkerRole = "team" | "reader";
+
+/** What a machine can do; bytes are bytes a second. */
+export interface MachineSpeed {
+  /** Whose figures these are, for people. */
+  figures: string;
+  /** Cores that count; threads beyond them add nothing. */
+  cores: number;
+  /** Read from memory by one thread, and by all together. */
+  memoryBytes: { one: number; all: number };
+  /** Read from storage; undefined where weights cannot be streamed. */
+  storageBytes?: number;
+  /** Instructions a second of one core. */
+  instructions: number;
+  /** Instructions for a weight of an int4 or an int8 matrix. */
+  instructionsPerWeight: { int4: number; int8: number };
+}
+
+/** What a device sees when it is asked. */
+export interface Pressure {
+  /** Bytes that can still be allocated without harm. */
+  availableBytes?: number;
+  /** Bytes that this process holds itself: what it takes is planned. */
+  ownBytes?: number;
+  /** Share of the time since it was asked last in which something had to wait for memory, 0 to 1. */
+  stalledShare?: number;
+  /** Why the processor runs slower than it could, where it does. */
+  throttled?: string;
+}
 
 export interface Device {
   readonly name: string;

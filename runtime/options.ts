@@ -3,7 +3,8 @@
 import type { LoadOptions, Phi2Config } from "./api.ts";
 import type { Device } from "./device.ts";
 import { PiPhiError } from "./errors.ts";
-import type { PlanOptions } from "./memory/plan.ts";
+import { positionBytes } from "./plan/cache-size.ts";
+import type { PlanOptions } from "./plan/plan.ts";
 import type { DensePrecision } from "./weights/tiles.ts";
 
 /** Contexts to choose from where none is asked for. */
@@ -85,8 +86,7 @@ function defaultContext(
   ramBytes: number | undefined,
   parallel: number,
 ): number {
-  const { layers, heads, headDim } = config;
-  const tokenBytes = layers * heads * (kv === "f16" ? 4 * headDim : 2 * headDim + 4);
+  const tokenBytes = config.layers * config.heads * positionBytes(config.headDim, kv);
   const room = (ramBytes ?? Number.POSITIVE_INFINITY) / 4;
   const fitting = CONTEXTS.find((tokens) => parallel * tokens * tokenBytes <= room) ?? CONTEXTS[CONTEXTS.length - 1];
   return Math.min(config.contextLength, fitting);

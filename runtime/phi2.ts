@@ -13,8 +13,8 @@
 import type { DotForm, Kernels } from "./compute/kernels.ts";
 import { Operations } from "./compute/operations.ts";
 import type { Team } from "./compute/team.ts";
-import type { Layout } from "./memory/layout.ts";
-import type { Weights } from "./memory/weights.ts";
+import type { Layout } from "./plan/layout.ts";
+import type { Weights } from "./residence/weights.ts";
 
 export class Phi2 {
   private readonly operations: Operations;

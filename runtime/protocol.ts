@@ -11,10 +11,10 @@ import type {
   Score,
   Tokenization,
 } from "./api.ts";
-import type { EngineLoadOptions } from "./engine.ts";
+import type { EngineGenerateOptions } from "./engine/answer.ts";
+import type { EngineLoadOptions } from "./engine/engine.ts";
+import type { SessionTicket } from "./engine/sessions.ts";
 import type { SerializedError } from "./errors.ts";
-import type { EngineGenerateOptions } from "./generate.ts";
-import type { SessionTicket } from "./sessions.ts";
 
 /** What can be asked of an engine, and what comes back. */
 export interface Methods {

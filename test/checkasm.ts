@@ -13,14 +13,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { setEngineFlags } from "../devices/node/engine-flags.ts";
 import { createWasiHost } from "../devices/wasi/host.ts";
-import {
-  type Attention,
-  type DotForm,
-  instantiateKernels,
-  type Kernels,
-  kernelName,
-  type References,
-} from "../runtime/compute/kernels.ts";
+import { kernelName } from "../runtime/compute/builds.ts";
+import { instantiateKernels } from "../runtime/compute/instance.ts";
+import type { Attention, DotForm, Kernels, References } from "../runtime/compute/kernels.ts";
 import type { Device, KernelBuild } from "../runtime/device.ts";
 import { random } from "./kernels/blocks.ts";
 

@@ -1,7 +1,7 @@
 /** What this machine and its engine offer to PiPhi, each with advice where it is not what it should be. */
 
 import os from "node:os";
-import { examineKernels } from "../../runtime/compute/kernels.ts";
+import { examineKernels } from "../../runtime/compute/builds.ts";
 import type { KernelReport } from "../../runtime/index.ts";
 import { nodeDevice } from "./device.ts";
 import type { Check } from "./doctor/check.ts";

@@ -3,7 +3,7 @@
  *
  * Node 20 (V8 11.3) has relaxed SIMD behind a flag, and its baseline compiler, Liftoff, gives wrong results for the
  * relaxed dot product. Without Liftoff every kernel is compiled once, at full speed, in all versions. What these
- * flags bring is used only after the self-test of runtime/compute/kernels.ts.
+ * flags bring is used only after the self-test of runtime/compute/self-test.ts.
  */
 
 import v8 from "node:v8";

@@ -2,8 +2,8 @@
 
 import { connect } from "../../runtime/client.ts";
 import type { Estimate, LoadOptions, Phi } from "../../runtime/index.ts";
-import { estimateModel } from "../../runtime/memory/estimate.ts";
 import { denseOf, type PlanningDevice } from "../../runtime/options.ts";
+import { estimateModel } from "../../runtime/plan/estimate.ts";
 import { withStorage } from "../profiles/profiles.ts";
 import { nodeDevice, startThread } from "./device.ts";
 import { setEngineFlags } from "./engine-flags.ts";

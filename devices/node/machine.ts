@@ -3,7 +3,7 @@
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import type { MachineSpeed } from "../../runtime/memory/predict.ts";
+import type { MachineSpeed } from "../../runtime/device.ts";
 import { PROFILES, type Profile, type StorageKind, speedOf, type Target, targetOfSize } from "../profiles/profiles.ts";
 import { cgroupCpus } from "./cgroup.ts";
 import { meminfo } from "./memory.ts";

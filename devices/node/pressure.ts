@@ -5,7 +5,7 @@
 
 import fs from "node:fs";
 import path from "node:path";
-import type { Pressure } from "../../runtime/memory/pressure.ts";
+import type { Pressure } from "../../runtime/device.ts";
 import { memoryGroups, roomOf } from "./cgroup.ts";
 import { meminfoLine } from "./memory.ts";
 import { tripPoints } from "./thermal.ts";

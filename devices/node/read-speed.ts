@@ -1,7 +1,7 @@
 /** How fast a file is read from where it lies. */
 
 import fs from "node:fs";
-import { READ_ALIGNMENT } from "../../runtime/memory/layout.ts";
+import { READ_ALIGNMENT } from "../../runtime/plan/layout.ts";
 import { openAhead } from "./direct.ts";
 
 const READ_BYTES = 1 << 20;

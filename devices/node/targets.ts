@@ -2,9 +2,9 @@
 
 import type { Estimate, LoadOptions } from "../../runtime/api.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
-import { estimateLayout, estimateModel } from "../../runtime/memory/estimate.ts";
-import { KNOWN_MODEL, knownSubject } from "../../runtime/memory/known.ts";
 import { denseOf, type PlanningDevice, planOptions } from "../../runtime/options.ts";
+import { estimateLayout, estimateModel } from "../../runtime/plan/estimate.ts";
+import { KNOWN_MODEL, knownSubject } from "../../runtime/plan/known.ts";
 import { DEVICE_IDS, findTarget, speedOf, type Target } from "../profiles/profiles.ts";
 import { engineBytes, nodeDevice } from "./device.ts";
 import { openFile } from "./files.ts";

@@ -1,10 +1,10 @@
 /** The threads of PiPhi under Node: an engine, a member of its team, the reader or promoter of its weights, or a packer. */
 
 import { parentPort, workerData } from "node:worker_threads";
-import { Member, type Membership } from "../../runtime/compute/member.ts";
-import { type ReaderTask, serveReader } from "../../runtime/memory/reader.ts";
+import { Member, type Membership } from "../../runtime/engine/member.ts";
+import { serveEngine } from "../../runtime/engine/service.ts";
 import type { ToEngine } from "../../runtime/protocol.ts";
-import { serveEngine } from "../../runtime/service.ts";
+import { type ReaderTask, serveReader } from "../../runtime/residence/reader.ts";
 import { nodeDevice, type ThreadRole } from "./device.ts";
 import { type PackTask, servePacker } from "./packing.ts";
 import { promote } from "./promotion.ts";

@@ -1,6 +1,6 @@
 /** What is known of devices: the figures of the *.json files beside this one, each with its source, and what follows. */
 
-import type { MachineSpeed } from "../../runtime/memory/predict.ts";
+import type { MachineSpeed } from "../../runtime/device.ts";
 import androidFlagship from "./android-flagship.json" with { type: "json" };
 import androidMidrange from "./android-midrange.json" with { type: "json" };
 import cm5 from "./cm5.json" with { type: "json" };

@@ -2,7 +2,7 @@
 
 import type { Estimate, LoadOptions } from "../../runtime/api.ts";
 import type { ByteSource } from "../../runtime/device.ts";
-import { estimateModel } from "../../runtime/memory/estimate.ts";
+import { estimateModel } from "../../runtime/plan/estimate.ts";
 import { truncated } from "../../runtime/weights/faults.ts";
 import { capacity } from "./capacity.ts";
 import { chunksOf, contentLength, type Remote, remotesOf, request } from "./download.ts";

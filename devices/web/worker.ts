@@ -1,10 +1,10 @@
 /** The workers of PiPhi in a browser: an engine, or a member of an engine's team. The first message says which. */
 
-import { Member, type Membership } from "../../runtime/compute/member.ts";
 import type { Thread } from "../../runtime/device.ts";
+import { Member, type Membership } from "../../runtime/engine/member.ts";
+import { serveEngine } from "../../runtime/engine/service.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { FromEngine, ToEngine } from "../../runtime/protocol.ts";
-import { serveEngine } from "../../runtime/service.ts";
 import { webDevice } from "./device.ts";
 import { type Files, openFile } from "./files.ts";
 import { type Role, startThread } from "./thread.ts";

@@ -3,7 +3,7 @@
  * may run side by side, and in which order they follow, is the forward pass's business (phi2.ts).
  */
 
-import type { Activations, Layout } from "../memory/layout.ts";
+import type { Activations, Layout } from "../plan/layout.ts";
 import { groupsOf, type Linear, type Norm, roundUp } from "../weights/shape.ts";
 import { TILE_ROWS, type TileKind } from "../weights/tiles.ts";
 import { type Attention, type DotForm, type Kernels, type Matmul, matmulOf } from "./kernels.ts";

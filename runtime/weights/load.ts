@@ -32,9 +32,6 @@ const AS_IS = -1;
 const VERBATIM = -2;
 const VERBATIM_BYTES = 4 << 20;
 
-/** Scratch of the re-tiling kernels, behind the staging area. */
-export const RETILE_SCRATCH_BYTES = 20480;
-
 export interface LoadPlan {
   /** Names of the files, for threads that open them anew. */
   sources: string[];

@@ -1,20 +1,15 @@
 /** Makes a pack (pack.ts) of a model: converts its weights piece by piece, so that memory stays small, and writes them. */
 
-import { allocateMemory, chooseKernels, instantiateKernels, WASM_PAGE_BYTES } from "../compute/kernels.ts";
+import { chooseKernels } from "../compute/builds.ts";
+import { allocateMemory, instantiateKernels } from "../compute/instance.ts";
+import { WASM_PAGE_BYTES } from "../compute/kernels.ts";
+import { RETILE_SCRATCH_BYTES } from "../compute/sizes.ts";
 import type { ByteSink, Device } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
 import { crc32 } from "./crc32.ts";
 import { PACK_VERSION_KEY } from "./gguf.ts";
 import { HeaderWriter } from "./header-writer.ts";
-import {
-  Loader,
-  loadVectors,
-  outputBytes,
-  type Piece,
-  planLoad,
-  RETILE_SCRATCH_BYTES,
-  stagingBytesOf,
-} from "./load.ts";
+import { Loader, loadVectors, outputBytes, type Piece, planLoad, stagingBytesOf } from "./load.ts";
 import { type Model, tensorsOfPack } from "./model.ts";
 import {
   CHECKSUM_PLACEHOLDER,

@@ -1,12 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createWasiHost } from "../../devices/wasi/host.ts";
-import {
-  chooseKernels,
-  examineKernels,
-  instantiateKernels,
-  kernelName,
-  unsharedBuild,
-} from "../../runtime/compute/kernels.ts";
+import { chooseKernels, examineKernels, kernelName, unsharedBuild } from "../../runtime/compute/builds.ts";
+import { instantiateKernels } from "../../runtime/compute/instance.ts";
 import type { Device, KernelBuild } from "../../runtime/device.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { bytesOfBuild } from "../checkasm.ts";

@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { createWasiHost } from "../../devices/wasi/host.ts";
-import { instantiateKernels } from "../../runtime/compute/kernels.ts";
+import { instantiateKernels } from "../../runtime/compute/instance.ts";
 import { Stopped, Team } from "../../runtime/compute/team.ts";
 import type { Device } from "../../runtime/device.ts";
 import { PiPhiError } from "../../runtime/errors.ts";

@@ -9,7 +9,7 @@ import { EMBEDDED_MODEL, packFile } from "../../devices/node/index.ts";
 import { libc } from "../../devices/node/libc.ts";
 import { mapFile, releasePages } from "../../devices/node/mapping.ts";
 import { PROMOTION_BYTES, promote, promoted } from "../../devices/node/promotion.ts";
-import { allocateMemory } from "../../runtime/compute/kernels.ts";
+import { allocateMemory } from "../../runtime/compute/instance.ts";
 import { temporaryFile, temporaryPath } from "../fixtures/temporary.ts";
 
 const PAGE = 65536;

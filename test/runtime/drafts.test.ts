@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { nodeDevice } from "../../devices/node/device.ts";
 import { EMBEDDED_MODEL, load, type Phi } from "../../devices/node/index.ts";
-import { Engine } from "../../runtime/engine.ts";
+import { Engine } from "../../runtime/engine/engine.ts";
 
 const REPEATING = "turn on the kitchen lights and turn on the kitchen lights and turn on the kitchen";
 

@@ -9,7 +9,7 @@ import { nodeDevice } from "../../devices/node/device.ts";
 import { readError } from "../../devices/node/files.ts";
 import { packFile } from "../../devices/node/index.ts";
 import type { Device, Thread } from "../../runtime/device.ts";
-import { Engine, type EngineLoadOptions } from "../../runtime/engine.ts";
+import { Engine, type EngineLoadOptions } from "../../runtime/engine/engine.ts";
 import { randomModel } from "../fixtures/random-model.ts";
 import { temporaryFile, temporaryPath } from "../fixtures/temporary.ts";
 import { BEFORE, FAILURES } from "./faulty-reader.ts";

@@ -7,7 +7,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { openAhead } from "../../devices/node/direct.ts";
 import { readError } from "../../devices/node/files.ts";
 import type { Device } from "../../runtime/device.ts";
-import { type ReaderTask, serveReader } from "../../runtime/memory/reader.ts";
+import { type ReaderTask, serveReader } from "../../runtime/residence/reader.ts";
 
 /** i32 words shared with the test: how many reads shall fail, after how many more that succeed. */
 export const FAILURES = 0;

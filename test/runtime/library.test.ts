@@ -13,7 +13,7 @@ import {
   type Progress,
 } from "../../devices/node/index.ts";
 import type { Thread } from "../../runtime/device.ts";
-import { Engine } from "../../runtime/engine.ts";
+import { Engine } from "../../runtime/engine/engine.ts";
 
 const PROMPT = "Instruct: turn on the kitchen lights\nOutput:";
 const INTENT = '{"intent":"HassTurnOn","area":"kitchen","domain":"light"}';

@@ -3,9 +3,8 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { nodeDevice } from "../../devices/node/device.ts";
 import { packFile } from "../../devices/node/index.ts";
-import type { Device } from "../../runtime/device.ts";
-import { Engine, type EngineLoadOptions } from "../../runtime/engine.ts";
-import type { Pressure } from "../../runtime/memory/pressure.ts";
+import type { Device, Pressure } from "../../runtime/device.ts";
+import { Engine, type EngineLoadOptions } from "../../runtime/engine/engine.ts";
 import { randomModel } from "../fixtures/random-model.ts";
 import { temporaryFile, temporaryPath } from "../fixtures/temporary.ts";
 

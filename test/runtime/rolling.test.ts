@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { load, type Phi } from "../../devices/node/index.ts";
 import type { LoadOptions } from "../../runtime/api.ts";
-import { Sequence } from "../../runtime/memory/kvcache.ts";
+import { Sequence } from "../../runtime/cache/sequence.ts";
 import { computeOf, logitsOf } from "../fixtures/compute.ts";
 import { randomModel } from "../fixtures/random-model.ts";
 import { temporaryFile } from "../fixtures/temporary.ts";

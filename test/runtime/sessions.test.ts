@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nodeDevice } from "../../devices/node/device.ts";
 import { load, type Phi, packFile, type Session } from "../../devices/node/index.ts";
 import type { Device } from "../../runtime/device.ts";
-import { Engine } from "../../runtime/engine.ts";
+import { Engine } from "../../runtime/engine/engine.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { randomModel } from "../fixtures/random-model.ts";
 import { temporaryFile, temporaryPath } from "../fixtures/temporary.ts";

@@ -6,7 +6,7 @@ import { nodeDevice } from "../../devices/node/device.ts";
 import { EMBEDDED_MODEL, load, packFile } from "../../devices/node/index.ts";
 import type { LoadOptions } from "../../runtime/api.ts";
 import type { Device } from "../../runtime/device.ts";
-import { Engine } from "../../runtime/engine.ts";
+import { Engine } from "../../runtime/engine/engine.ts";
 import { randomModel } from "../fixtures/random-model.ts";
 import { temporaryFile, temporaryPath } from "../fixtures/temporary.ts";
 

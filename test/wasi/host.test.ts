@@ -1,7 +1,8 @@
 import { WASI } from "node:wasi";
 import { describe, expect, it } from "vitest";
 import { createWasiHost } from "../../devices/wasi/host.ts";
-import { instantiateKernels, type Kernels } from "../../runtime/compute/kernels.ts";
+import { instantiateKernels } from "../../runtime/compute/instance.ts";
+import type { Kernels } from "../../runtime/compute/kernels.ts";
 import type { Device } from "../../runtime/device.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { TILE_KINDS } from "../../runtime/weights/tiles.ts";

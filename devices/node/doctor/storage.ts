@@ -4,8 +4,8 @@ import { randomFillSync } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { PiPhiError } from "../../../runtime/errors.ts";
-import { knownSubject } from "../../../runtime/memory/known.ts";
-import { plan } from "../../../runtime/memory/plan.ts";
+import { knownSubject } from "../../../runtime/plan/known.ts";
+import { plan } from "../../../runtime/plan/plan.ts";
 import { type ReadSpeed, readSpeed } from "../read-speed.ts";
 import { bad, type Check, good } from "./check.ts";
 
