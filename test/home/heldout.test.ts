@@ -52,5 +52,5 @@ describe.each(files)("%s", (file) => {
 
 it("is large enough to judge by", () => {
   expect(names.length).toBeGreaterThanOrEqual(5);
-  expect(all.length).toBeGreaterThanOrEqual(250);
+  expect(all.length).toBeGreaterThanOrEqual(450);
 });
