@@ -97,7 +97,7 @@ export class Engine {
     const threads: Thread[] = [];
     let residence: Residence | undefined;
     try {
-      const tokenizer = createTokenizer(vocabularyOf(model.metadata));
+      const tokenizer = createTokenizer(vocabularyOf(model.metadata, model.config.vocabSize));
       const format = promptFormat(tokenizer, promptMetadata(model.metadata));
       const asked = planOptions(device, model.config, model.weights.pack !== undefined, options);
       const layout = plan(subjectOf(model), asked);
