@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { impossible } from "../../tools/home/effect.ts";
 import { called, type House, readHouse } from "../../tools/home/house.ts";
-import { readSentences, rightAnswers, type Sentence } from "../../tools/home/sentences.ts";
+import { isSmallTalk, readSentences, rightAnswers, type Sentence } from "../../tools/home/sentences.ts";
 
 const folder = fileURLToPath(new URL("../../tools/home/heldout/", import.meta.url));
 const names = readdirSync(folder)
@@ -17,7 +17,7 @@ const houseOf = (name: string): House => houses.get(name)!;
 const files = readdirSync(folder).filter((name) => name.endsWith(".jsonl"));
 const sentencesOf = (file: string): Sentence[] =>
   readSentences(path.join(folder, file)).map((sentence) => ({ house: file.replace(".jsonl", ""), ...sentence }));
-const all = files.flatMap(sentencesOf);
+const heldout = files.filter((name) => name !== "spoken.jsonl").flatMap(sentencesOf);
 
 it.each(names)("%s: ids are unique, areas and floors exist", (name) => {
   const { floors, areas, entities } = houseOf(name);
@@ -50,7 +50,14 @@ describe.each(files)("%s", (file) => {
   });
 });
 
-it("is large enough to judge by", () => {
+it("is large enough to judge by, houses and kinds of fault alike", () => {
   expect(names.length).toBeGreaterThanOrEqual(5);
-  expect(all.length).toBeGreaterThanOrEqual(450);
+  expect(heldout.length).toBeGreaterThanOrEqual(450);
+  expect(heldout.filter(isSmallTalk).length).toBeGreaterThanOrEqual(110);
+  const faults = heldout
+    .flatMap(({ kinds }) => kinds)
+    .filter((kind) => !["plain", "respond", "nevermind"].includes(kind));
+  const counts = [...new Set(faults)].map((kind): [string, number] => [kind, faults.filter((k) => k === kind).length]);
+  expect(counts.length).toBeGreaterThanOrEqual(27);
+  expect(counts.filter(([, count]) => count < 15)).toEqual([]);
 });
