@@ -1,21 +1,22 @@
 /** From answers to figures, and how readers are asked. */
 
 import { describe, expect, it } from "vitest";
+import { readHouse } from "../../devices/node/home/index.ts";
 import type { Intent } from "../../tools/home/effect.ts";
-import type { House } from "../../tools/home/house.ts";
 import { type Answer, intentsOf, processReader } from "../../tools/home/readers.ts";
 import { judge, score } from "../../tools/home/score.ts";
 import type { Sentence } from "../../tools/home/sentences.ts";
 import { report } from "../../tools/home/table.ts";
 
-const HOUSE: House = {
+const HOUSE = readHouse({
+  language: "en",
   floors: [],
   areas: [{ id: "hall", name: "Hall" }],
   entities: [
     { id: "light.lamp", name: "Lamp", area: "hall" },
     { id: "lock.door", name: "Door", area: "hall" },
   ],
-};
+});
 const lamp: Intent = { name: "HassTurnOn", slots: { name: "Lamp" } };
 const hall: Intent = { name: "HassTurnOn", slots: { domain: "light", area: "Hall" } };
 const lock: Intent = { name: "HassTurnOn", slots: { name: "Door" } };

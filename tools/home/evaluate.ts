@@ -5,9 +5,9 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { readHouseFile } from "../../devices/node/home/index.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { reportError } from "../report.ts";
-import { readHouse } from "./house.ts";
 import { hassilVersions, READERS, type Reader, type ReaderName, readerOf } from "./readers.ts";
 import { judge, score, type Verdict } from "./score.ts";
 import { readSentences, type Sentence } from "./sentences.ts";
@@ -50,7 +50,7 @@ function exams(house: string | undefined, file: string | undefined): Exam[] {
 async function examine(reader: Reader, all: readonly Exam[]): Promise<Verdict[]> {
   const verdicts: Verdict[] = [];
   for (const { houseFile, sentences } of all) {
-    const house = readHouse(houseFile);
+    const house = readHouseFile(houseFile);
     const answers = await reader(
       houseFile,
       sentences.map(({ text, area }) => ({ text, area })),

@@ -1,7 +1,7 @@
 /** From answers to figures: how many are right, by intent and by kind of fault, how honest the confidence is, how long it takes. */
 
+import type { House } from "../../devices/node/home/index.ts";
 import { type Intent, sameEffect } from "./effect.ts";
-import type { House } from "./house.ts";
 import type { Answer } from "./readers.ts";
 import { isCommand, isSmallTalk, rightAnswers, type Sentence } from "./sentences.ts";
 
