@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { ByteSource } from "../../runtime/device.ts";
 import { type ErrorCode, PiPhiError } from "../../runtime/errors.ts";
 import { readGguf } from "../../runtime/weights/gguf.ts";
 import { type WritableGguf, type WritableTensor, type WritableValue, writeGguf } from "../fixtures/gguf-writer.ts";
