@@ -64,7 +64,13 @@ async function build() {
     ...["debug", "simd", "relaxed"].map(kernel),
     esbuild.build({
       ...shared,
-      entryPoints: ["devices/node/index.ts", "devices/node/home/index.ts", "devices/node/worker.ts", "devices/node/trial.ts", "tools/cli.ts"],
+      entryPoints: [
+        "devices/node/index.ts",
+        "devices/node/home/index.ts",
+        "devices/node/worker.ts",
+        "devices/node/trial.ts",
+        "tools/cli.ts",
+      ],
       outdir: fresh,
       platform: "node",
       target: "node20",
@@ -75,7 +81,7 @@ async function build() {
     }),
     esbuild.build({
       ...shared,
-      entryPoints: ["devices/web/index.ts", "devices/web/worker.ts"],
+      entryPoints: ["devices/web/index.ts", "devices/web/core.ts", "devices/web/worker.ts"],
       outdir: fresh,
       platform: "browser",
       minify: true,

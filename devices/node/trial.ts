@@ -3,6 +3,8 @@
 import { load } from "./index.ts";
 
 const phi = await load();
-const { generatedTokens } = await phi.chat([{ role: "user", content: "turn on the kitchen lights" }], { maxTokens: 12 });
+const { generatedTokens } = await phi.chat([{ role: "user", content: "turn on the kitchen lights" }], {
+  maxTokens: 12,
+});
 await phi.close();
 process.exit(generatedTokens > 0 ? 0 : 1);

@@ -105,12 +105,43 @@ export async function chooseKernels(device: Device, only?: KernelBuild): Promise
 }
 
 /** (module (func (result v128) i32.const 0 i8x16.splat)): what every engine with SIMD accepts. */
-const SIMD_PROBE = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11);
+const SIMD_PROBE = Uint8Array.of(
+  0,
+  97,
+  115,
+  109,
+  1,
+  0,
+  0,
+  0,
+  1,
+  5,
+  1,
+  96,
+  0,
+  1,
+  123,
+  3,
+  2,
+  1,
+  0,
+  10,
+  8,
+  1,
+  6,
+  0,
+  65,
+  0,
+  253,
+  15,
+  11,
+);
 
 /** Before anything is read: throws E_ENGINE that says what is missing, where no build can work. */
 export function requireSimd(): void {
   if (typeof WebAssembly === "undefined") {
-    const message = "WebAssembly is switched off in this engine. Start it without --jitless, or in another browser mode.";
+    const message =
+      "WebAssembly is switched off in this engine. Start it without --jitless, or in another browser mode.";
     throw new PiPhiError("E_ENGINE", message, { missing: "WebAssembly" });
   }
   if (WebAssembly.validate(SIMD_PROBE)) return;

@@ -80,6 +80,8 @@ const failure = (flags: string[]) =>
 
 it("says what is missing where the engine lacks it", async () => {
   expect(await failure(["--jitless"])).toContain("WebAssembly is switched off in this engine");
-  const permission = process.allowedNodeEnvironmentFlags.has("--permission") ? "--permission" : "--experimental-permission";
+  const permission = process.allowedNodeEnvironmentFlags.has("--permission")
+    ? "--permission"
+    : "--experimental-permission";
   expect(await failure([permission, "--allow-fs-read=*"])).toContain("--allow-worker");
 });

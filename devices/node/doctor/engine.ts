@@ -12,7 +12,9 @@ export function engineChecks(kernels: readonly KernelReport[], trial: string): C
 function engine(): Check {
   const value = `${engineName()}, ${process.platform} ${process.arch}`;
   const slow = isV8() && Number.parseInt(process.versions.v8, 10) < 13;
-  return slow ? good("engine", value, "Node 24 or newer reads prompts about twice as fast; upgrade if you can.") : good("engine", value);
+  return slow
+    ? good("engine", value, "Node 24 or newer reads prompts about twice as fast; upgrade if you can.")
+    : good("engine", value);
 }
 
 function answers(trial: string): Check {
