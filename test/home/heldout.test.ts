@@ -1,0 +1,56 @@
+/** The held-out sentences are sound: their houses hold together, and Home Assistant could execute every label. */
+
+import { readdirSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { impossible } from "../../tools/home/effect.ts";
+import { called, type House, readHouse } from "../../tools/home/house.ts";
+import { readSentences, rightAnswers, type Sentence } from "../../tools/home/sentences.ts";
+
+const folder = fileURLToPath(new URL("../../tools/home/heldout/", import.meta.url));
+const names = readdirSync(folder)
+  .filter((name) => name.endsWith(".yaml"))
+  .map((name) => name.replace(".yaml", ""));
+const houses = new Map(names.map((name) => [name, readHouse(path.join(folder, `${name}.yaml`))]));
+const houseOf = (name: string): House => houses.get(name)!;
+const files = readdirSync(folder).filter((name) => name.endsWith(".jsonl"));
+const sentencesOf = (file: string): Sentence[] =>
+  readSentences(path.join(folder, file)).map((sentence) => ({ house: file.replace(".jsonl", ""), ...sentence }));
+const all = files.flatMap(sentencesOf);
+
+it.each(names)("%s: ids are unique, areas and floors exist", (name) => {
+  const { floors, areas, entities } = houseOf(name);
+  const ids = [...floors, ...areas, ...entities].map(({ id }) => id);
+  expect(entities.map(({ id }) => id).filter((id, i, list) => list.indexOf(id) < i)).toEqual([]);
+  expect(entities.filter(({ area }) => area !== undefined && !ids.includes(area))).toEqual([]);
+  expect(areas.filter(({ floor }) => floor !== undefined && !ids.includes(floor))).toEqual([]);
+});
+
+describe.each(files)("%s", (file) => {
+  const sentences = sentencesOf(file);
+
+  it("every label can be executed in its house", () => {
+    const faults = sentences.flatMap((sentence) =>
+      rightAnswers(sentence).flatMap((intents) =>
+        impossible(houseOf(sentence.house!), intents, sentence.area).map((fault) => `${sentence.text}: ${fault}`),
+      ),
+    );
+    expect(faults).toEqual([]);
+  });
+
+  it("areas of satellites exist, kinds are given, nothing is there twice", () => {
+    const strange = sentences.filter(
+      ({ area, kinds, house }) =>
+        kinds.length === 0 || (area !== undefined && called(houseOf(house!).areas, area).length !== 1),
+    );
+    expect(strange).toEqual([]);
+    const keys = sentences.map(({ text, area, house }) => `${house} ${area}: ${text}`);
+    expect(keys.filter((key, i) => keys.indexOf(key) < i)).toEqual([]);
+  });
+});
+
+it("is large enough to judge by", () => {
+  expect(names.length).toBeGreaterThanOrEqual(5);
+  expect(all.length).toBeGreaterThanOrEqual(450);
+});
