@@ -14,6 +14,16 @@ export interface LoadOptions {
   parallel?: number;
   /** Requests that may wait for their turn; one more is refused with E_BUSY. Default 64. */
   queue?: number;
+  /**
+   * Beginnings of prompts that are read before the first request: texts or ids for `generate`, messages for `chat`. With
+   * Node they are kept on disk, too, so that the next start does not read them again.
+   */
+  warm?: readonly (string | readonly number[] | readonly ChatMessage[])[];
+  /**
+   * Bytes, or "1G", of disk for texts that were read (Node; $PIPHI_HOME/prefixes), for all models together. Requests that
+   * begin as one of them did go on from there, also after a restart. Default: none, or "1G" for `warm` alone.
+   */
+  diskCache?: number | string;
   /** Upper limit of memory, as bytes or "1G", "512M"; default: what the device has free. */
   ram?: number | string;
   /** What becomes of F32, F16 and BF16 weights: int8 tiles (default) or the exact values as f32. */
@@ -31,7 +41,8 @@ export interface LoadOptions {
 }
 
 export interface Progress {
-  phase: "download" | "pack" | "check" | "weights";
+  /** "warm" counts tokens instead of bytes. */
+  phase: "download" | "pack" | "check" | "weights" | "warm";
   loadedBytes: number;
   /** 0 where a server does not tell. */
   totalBytes: number;
@@ -101,7 +112,7 @@ export interface TokenChance {
   logprob: number;
 }
 
-/** A token of an answer; the numbers are there where `logprobs` asked for them (never for the first token of all). */
+/** A token of an answer; all but its id where `logprobs` asked for it, and no `logprob` for the first token of all. */
 export interface AnswerToken extends Partial<Omit<TokenChance, "id">> {
   id: number;
   /** The most likely tokens here, the most likely first. */

@@ -13,6 +13,7 @@
 
 import { TILE } from "../plan/cache-size.ts";
 import type { Sequence } from "./sequence.ts";
+import type { Saved } from "./session-file.ts";
 
 /** What a session has while it has no sequence. */
 interface Luggage {
@@ -74,7 +75,7 @@ export interface Shelf {
 /** No token's id: what ends so shares all that comes before. */
 const NO_TOKEN = -1;
 /** Caches that hold less than this beyond what is needed are not worth a copy. */
-const WORTH_TOKENS = TILE;
+export const WORTH_TOKENS = TILE;
 
 export class Pool {
   private readonly places: readonly Place[];
@@ -86,14 +87,14 @@ export class Pool {
   private readonly aside = new Set<Tenant>();
   /** Of nobody, put aside. */
   private kept: Kept[] = [];
+  /** Caches on disk, once it is known what is there. */
+  shelf: Shelf | undefined;
 
   constructor(
     sequences: readonly Sequence[],
     /** Bytes that may be put aside, and of them those of nobody. */
     private readonly roomBytes: number,
     private readonly keptBytes = roomBytes,
-    /** Caches on disk. */
-    private readonly shelf?: Shelf,
   ) {
     this.places = sequences.map((sequence) => ({ sequence, tenant: undefined, busy: false, used: 0 }));
   }
@@ -141,6 +142,16 @@ export class Pool {
   status(): { sequences: number; aside: number; asideBytes: number } {
     const sequences = this.places.filter(({ busy, sequence }) => !busy && sequence.length > 0).length;
     return { sequences, aside: this.aside.size + this.kept.length, asideBytes: this.sessionBytes + this.keptSum };
+  }
+
+  /** What requests that have ended left behind, in sequences and aside, the newest first. */
+  finished(): Saved[] {
+    const left = this.places.filter(({ busy, tenant, sequence }) => !busy && !tenant && sequence.length > 0);
+    const inPlaces = left.map(({ sequence, used }) => ({ saved: sequence as Saved, used }));
+    const aside = this.kept.map(({ tokens, cache, used }) => {
+      return { saved: { tokens, dropped: 0, cacheBytes: () => cache.length, pieces: () => [cache] }, used };
+    });
+    return [...inPlaces, ...aside].sort((a, b) => b.used - a.used).map(({ saved }) => saved);
   }
 
   /** All tokens of a tenant, wherever they are. */

@@ -176,7 +176,7 @@ export class Answer implements Work {
     const { prompt, writer } = this;
     const detokenizer = new Detokenizer(this.means.tokenizer);
     const echoed = writer.needsLogits ? prompt.slice(0, 1) : prompt;
-    for (const id of echoed) writer.echo(detokenizer.push(id), { id });
+    for (const id of echoed) writer.echo(detokenizer.push(id), writer.infoOf(id));
     if (echoed.length < prompt.length) this.echoing = detokenizer;
     else writer.echoEnd(detokenizer.flush());
   }
@@ -187,7 +187,7 @@ export class Answer implements Work {
     const first = sequence.length - rows.length + 1;
     const echoed = prompt.slice(first, first + rows.length);
     echoed.forEach((id, i) => {
-      writer.echo(echoing!.push(id), writer.chanceOf(rows[i], id));
+      writer.echo(echoing!.push(id), writer.infoOf(id, rows[i]));
     });
     if (first + echoed.length === prompt.length) {
       writer.echoEnd(echoing!.flush());

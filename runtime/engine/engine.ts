@@ -16,10 +16,12 @@ import type {
 } from "../api.ts";
 import { Pool } from "../cache/pool.ts";
 import { Sequence } from "../cache/sequence.ts";
+import type { SessionTarget } from "../cache/session-file.ts";
 import { Signals, STOP_ALL } from "../compute/team.ts";
 import type { Device } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
 import { queueLimit } from "../options.ts";
+import type { Layout } from "../plan/layout.ts";
 import { Steward } from "../residence/steward.ts";
 import { matrixBytes } from "../weights/shape.ts";
 import { Answer } from "./answer.ts";
@@ -30,6 +32,7 @@ import { Mail } from "./mail.ts";
 import { Scoring } from "./reading.ts";
 import { Schedule } from "./schedule.ts";
 import { type SessionState, Sessions } from "./sessions.ts";
+import { Warmth, warmIds } from "./warmth.ts";
 import type { Pass } from "./work.ts";
 import type { EngineGenerateOptions } from "./writer.ts";
 
@@ -48,6 +51,7 @@ export class Engine {
   private readonly steward: Steward;
   private readonly schedule: Schedule;
   private readonly signals: Signals;
+  private readonly warmth: Warmth;
   /** Requests that have not been answered yet. */
   private open = 0;
   private closing: Promise<void> | undefined;
@@ -55,6 +59,8 @@ export class Engine {
   private constructor(
     private readonly parts: Parts,
     private readonly queue: number,
+    warm: readonly number[][],
+    options: EngineLoadOptions,
   ) {
     const { device, leader, layout, memory, residence, language, spareBytes } = parts;
     const { buffer } = memory;
@@ -80,6 +86,9 @@ export class Engine {
       profile: (on) => leader.profile(on),
     });
     this.sessions = this.makeSessions();
+    const { vocabSize } = layout.config;
+    const kept = { files: device.kept, pool: this.pool, schedule: this.schedule, vocabSize };
+    this.warmth = new Warmth({ ...kept, target: () => this.target() }, warm, options);
   }
 
   /** Opens, plans, and loads; throws every error that a bad file, option or machine can cause. */
@@ -90,7 +99,18 @@ export class Engine {
     onProgress: (progress: Progress) => void,
   ): Promise<Engine> {
     const queue = queueLimit(options);
-    return new Engine(await assemble(device, file, options, () => {}, onProgress), queue);
+    let ids: number[][] = [];
+    const check = (language: Language, { contextLength }: Layout) => {
+      ids = warmIds(options, language, contextLength);
+    };
+    const engine = new Engine(await assemble(device, file, options, check, onProgress), queue, ids, options);
+    try {
+      await engine.warmth.begin(onProgress);
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
+    return engine;
   }
 
   get memory(): WebAssembly.Memory {
@@ -224,10 +244,12 @@ export class Engine {
     if (this.closing) throw closed();
     if (this.open >= this.parts.layout.sequences + this.queue) throw this.busy();
     this.open++;
+    this.warmth.wake();
     try {
       return await work();
     } finally {
       this.open--;
+      if (this.open === 0 && !this.closing) this.warmth.rest();
     }
   }
 
@@ -253,9 +275,11 @@ export class Engine {
     };
     const { running, waiting } = this.schedule.load;
     this.end(STOP_ALL, closed());
-    if (running + waiting === 0) free();
-    this.closing = running + waiting === 0 ? Promise.resolve() : this.schedule.rest().then(free);
-    return this.closing;
+    this.warmth.wake();
+    const keep = () => this.warmth.keep();
+    if (running + waiting === 0 && !this.warmth.keepsAll) free();
+    else this.closing = this.schedule.rest().then(keep).then(free, free);
+    return (this.closing ??= Promise.resolve());
   }
 
   /** Ends a request that runs; one that waits gets the error. */
@@ -298,8 +322,15 @@ export class Engine {
     );
   }
 
+  /** What saved caches are compared with; takes seconds a gigabyte at the first time, where the model is no pack. */
+  private async target(): Promise<SessionTarget> {
+    const { layout, memory, identity, description } = this.parts;
+    const modelHash = await identity.hash(memory.buffer, layout.vectors, this.schedule.checkpoint);
+    return { model: description.name, modelHash, kv: layout.kv, contextLength: layout.contextLength };
+  }
+
   private makeSessions(): Sessions {
-    const { device, layout, memory, identity, description, language } = this.parts;
+    const { device, layout, language } = this.parts;
     const { schedule } = this;
     return new Sessions({
       device,
@@ -307,10 +338,7 @@ export class Engine {
       schedule,
       contextLength: layout.contextLength,
       vocabSize: layout.config.vocabSize,
-      async target() {
-        const modelHash = await identity.hash(memory.buffer, layout.vectors, schedule.checkpoint);
-        return { model: description.name, modelHash, kv: layout.kv, contextLength: layout.contextLength };
-      },
+      target: () => this.target(),
       opening: (prefix) => language.opening(prefix),
     });
   }

@@ -40,6 +40,14 @@ export class Language {
     return encodeParts(this.tokenizer, this.format.chat(all));
   }
 
+  /** What conversations begin with that begin with these messages. */
+  beginningOf(messages: readonly ChatMessage[]): number[] {
+    const [first, ...rest] = messages;
+    if (first?.role === "system" && typeof first.content === "string" && rest.length === 0)
+      return this.opening(first.content);
+    return this.chatIds(messages);
+  }
+
   /** Texts that end the answers of conversations, with those of the caller. */
   stops(stop: readonly string[] = []): string[] {
     return [...this.format.stops, stop].flat() as string[];

@@ -17,6 +17,8 @@ export class Reading implements Work {
     readonly ask: Ask,
     /** What is done with the sequence in the end, while no pass runs. */
     private readonly then?: (sequence: Sequence) => Promise<unknown>,
+    /** Told after each pass how many tokens are left. */
+    private readonly onRead: (left: number) => void = () => {},
   ) {
     this.pending = ask.ids;
   }
@@ -40,6 +42,7 @@ export class Reading implements Work {
 
   take(_logits: readonly Float32Array[]): void {
     this.pending = this.pending.slice(this.asked);
+    this.onRead(this.pending.length);
   }
 
   cancel(): void {

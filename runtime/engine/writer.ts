@@ -88,7 +88,7 @@ export class Writer {
     const { constraint } = this.means;
     const [forced] = this.foreseen;
     const id = forced ?? this.sampler.sample(logits, this.recent, constraint?.allowed());
-    this.accept(id, this.chances?.of(logits, id) ?? { id });
+    this.accept(id, this.infoOf(id, logits));
     return this.force([id]);
   }
 
@@ -103,9 +103,11 @@ export class Writer {
     if (rest !== "") this.say(rest);
   }
 
-  /** How likely a token of the prompt was. */
-  chanceOf(logits: Float32Array, id: number): AnswerToken {
-    return this.chances?.of(logits, id) ?? { id };
+  /** What is told of a token: with the logits before it, if there are any, how likely it was. */
+  infoOf(id: number, logits?: Float32Array): AnswerToken {
+    const { chances } = this;
+    if (!chances) return { id };
+    return logits ? chances.of(logits, id) : chances.unknown(id);
   }
 
   cancel(): void {

@@ -27,8 +27,13 @@ export class Chances {
     };
   }
 
-  private tokenChance(id: number, logprob: number): TokenChance {
+  /** Of a token before which there is nothing. */
+  unknown(id: number): AnswerToken {
     const bytes = this.tokenizer.bytes(id);
-    return { id, text: this.utf8.decode(bytes), bytes: [...bytes], logprob };
+    return { id, text: this.utf8.decode(bytes), bytes: [...bytes] };
+  }
+
+  private tokenChance(id: number, logprob: number): TokenChance {
+    return { ...(this.unknown(id) as Omit<TokenChance, "logprob">), logprob };
   }
 }
