@@ -82,7 +82,7 @@ export class Engine {
       signals: this.signals,
       mail: () => this.mail.letIn(),
       prepare: () => this.prepare(),
-      stopped: (request) => this.cancel(request),
+      stopped: (request) => (request === STOP_ALL ? this.end(STOP_ALL, closed()) : this.cancel(request)),
       profile: (on) => leader.profile(on),
     });
     this.sessions = this.makeSessions();
@@ -273,12 +273,15 @@ export class Engine {
       for (const thread of threads) thread.terminate();
       residence.close();
     };
-    const { running, waiting } = this.schedule.load;
+    const { schedule, warmth } = this;
     this.end(STOP_ALL, closed());
-    this.warmth.wake();
-    const keep = () => this.warmth.keep();
-    if (running + waiting === 0 && !this.warmth.keepsAll) free();
-    else this.closing = this.schedule.rest().then(keep).then(free, free);
+    warmth.wake();
+    if (schedule.idle && !warmth.keepsAll) free();
+    else
+      this.closing = schedule
+        .rest()
+        .then(() => warmth.keep())
+        .then(free, free);
     return (this.closing ??= Promise.resolve());
   }
 

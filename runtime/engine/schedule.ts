@@ -106,9 +106,13 @@ export class Schedule {
     return { running: this.running.length, waiting: this.waiting.length };
   }
 
+  get idle(): boolean {
+    return !this.going;
+  }
+
   /** Resolves when there is nothing left to do. */
   async rest(): Promise<void> {
-    if (!this.going) return;
+    if (this.idle) return;
     await new Promise<void>((resolve) => {
       this.rested = resolve;
     });
@@ -117,9 +121,13 @@ export class Schedule {
   private go(): void {
     if (this.going) return;
     this.going = true;
-    void this.loop().finally(() => {
+    const rest = () => {
       this.going = false;
       this.rested();
+    };
+    this.loop().then(rest, (error) => {
+      this.giveUp(error);
+      rest();
     });
   }
 
@@ -133,6 +141,12 @@ export class Schedule {
       await this.settle();
       if (this.running.length > 0) await this.pass();
     } while (this.running.length + this.waiting.length + this.errands.length > 0);
+  }
+
+  /** Something is wrong with the schedule itself: nobody may wait for ever. */
+  private giveUp(error: unknown): void {
+    for (const entry of this.waiting.splice(0)) entry.reject(error);
+    for (const entry of [...this.running]) this.fail(entry, error);
   }
 
   /** Gives sequences to those that wait, in their order. */

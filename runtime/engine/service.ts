@@ -20,7 +20,7 @@ type Answers = {
   ) => Methods[M]["answer"] | Promise<Methods[M]["answer"]>;
 };
 
-/** What is asked of a session waits for what it was asked before; the rest is between the request and the schedule. */
+/** What is asked of a session is done in turn. What computes nothing is answered even where the queue is full. */
 const ANSWERS: Answers = {
   generate: (engine, { prompt, options, session }, { emit, id }) => engine.generate(prompt, options, emit, session, id),
   chat: (engine, { messages, options, session }, { emit, id }) => engine.chat(messages, options, emit, session, id),
@@ -34,9 +34,10 @@ const ANSWERS: Answers = {
   exportSession: (engine, { session, note }, { id }) => {
     return engine.inTurn(id, session, () => engine.sessions.export(session, note, id));
   },
-  sessionTokens: (engine, { session }, { id }) => engine.inTurn(id, session, () => engine.sessions.tokens(session)),
+  sessionTokens: (engine, { session }, { id }) =>
+    engine.sessions.inTurn(id, session, () => engine.sessions.tokens(session)),
   closeSession: (engine, { session }, { id }) => {
-    return engine.inTurn(id, session, () => void engine.sessions.close(session));
+    return engine.sessions.inTurn(id, session, () => void engine.sessions.close(session));
   },
   tokenize: ({ language }, { text }) => language.tokenize(text),
   detokenize: ({ language }, { ids }) => language.detokenize(ids),
