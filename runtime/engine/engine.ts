@@ -317,7 +317,7 @@ export class Engine {
   }
 
   private busy(): PiPhiError {
-    const { waiting } = this.status();
+    const waiting = this.open - this.parts.layout.sequences;
     return new PiPhiError(
       "E_BUSY",
       `${waiting} requests wait for their turn, and the queue holds ${this.queue}. Try again later, or load the model with a longer queue.`,

@@ -121,26 +121,25 @@ export class Schedule {
   private go(): void {
     if (this.going) return;
     this.going = true;
-    const rest = () => {
-      this.going = false;
-      this.rested();
-    };
-    this.loop().then(rest, (error) => {
-      this.giveUp(error);
-      rest();
-    });
+    void this.loop();
   }
 
   private async loop(): Promise<void> {
     const { mail, signals } = this.means;
-    do {
-      await mail();
-      if (signals.stopping > 0) this.means.stopped(signals.takeStop());
-      for (const errand of this.errands.splice(0)) await errand.run();
-      this.admit();
-      await this.settle();
-      if (this.running.length > 0) await this.pass();
-    } while (this.running.length + this.waiting.length + this.errands.length > 0);
+    try {
+      do {
+        await mail();
+        if (signals.stopping > 0) this.means.stopped(signals.takeStop());
+        for (const errand of this.errands.splice(0)) await errand.run();
+        this.admit();
+        await this.settle();
+        if (this.running.length > 0) await this.pass();
+      } while (this.running.length + this.waiting.length + this.errands.length > 0);
+    } catch (error) {
+      this.giveUp(error);
+    }
+    this.going = false; // at once: who comes next starts it again
+    this.rested();
   }
 
   /** Something is wrong with the schedule itself: nobody may wait for ever. */

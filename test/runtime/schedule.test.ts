@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nodeDevice } from "../../devices/node/device.ts";
-import { EMBEDDED_MODEL, load, type Phi, packFile } from "../../devices/node/index.ts";
+import { EMBEDDED_MODEL, estimate, load, type Phi, packFile } from "../../devices/node/index.ts";
 import type { GenerateResult } from "../../runtime/api.ts";
 import { Pool } from "../../runtime/cache/pool.ts";
 import { Sequence } from "../../runtime/cache/sequence.ts";
@@ -21,7 +21,7 @@ import { computeOf, type Means } from "../fixtures/compute.ts";
 import { randomModel } from "../fixtures/random-model.ts";
 import { temporaryFile, temporaryPath } from "../fixtures/temporary.ts";
 
-const MODEL = { contextLength: 128, peaked: 4, layers: 3, hiddenSize: 128 };
+const MODEL = { contextLength: 128, peaked: 4, layers: 12, hiddenSize: 256 };
 const CONTEXT = 128;
 /** Beginnings that prompts share: none, some, and more than a tile. */
 const SHARED = [0, 20, 70].map((length) => Array.from({ length }, (_, i) => (i * 7) % 250));
@@ -101,14 +101,12 @@ function expectAsAlone(outcome: GenerateResult | string, alone: GenerateResult, 
 
 let file: string;
 let pack: string;
-let weightBytes: number;
 let reference: Engine;
 beforeAll(async () => {
   file = temporaryFile("schedule.gguf", randomModel(MODEL));
   pack = temporaryPath("schedule.pack.gguf");
   await packFile(file, pack);
   reference = await Engine.load(nodeDevice(), file, { contextLength: CONTEXT, parallel: 1, threads: 1 }, () => {});
-  weightBytes = reference.info.memory.pinnedBytes;
 });
 afterAll(() => reference.close());
 
@@ -123,7 +121,8 @@ describe.each([
 ])("$threads threads, $parallel caches, streamed: $streamed", ({ threads, parallel, streamed }) => {
   let engine: Engine;
   beforeAll(async () => {
-    const limit = { overheadBytes: undefined, availableBytes: () => weightBytes * 0.9 };
+    const { bytes } = await estimate(pack, { contextLength: CONTEXT, parallel, threads });
+    const limit = { overheadBytes: undefined, availableBytes: () => bytes.total - (2 << 20) };
     const device = { ...nodeDevice(), ...(streamed && limit) };
     engine = await Engine.load(device, streamed ? pack : file, { contextLength: CONTEXT, parallel, threads }, () => {});
   });
