@@ -68,13 +68,9 @@ async function build() {
         "devices/node/index.ts",
         "devices/node/home/index.ts",
         "devices/node/worker.ts",
-<<<<<<< HEAD
         "devices/node/trial.ts",
         "tools/cli.ts",
-=======
-        "tools/cli.ts",
         "tools/home/evaluate.ts",
->>>>>>> hosts
       ],
       outdir: fresh,
       platform: "node",
