@@ -16,7 +16,7 @@ import { availableMemory } from "./memory.ts";
 import { distPath } from "./paths.ts";
 import { pressureGauge } from "./pressure.ts";
 import { PROMOTION_BYTES, type PromotionTask, promoted } from "./promotion.ts";
-import { removeLeftovers, writeAtomically } from "./writing.ts";
+import { PRIVATE_MODE, removeLeftovers, writeAtomically } from "./writing.ts";
 
 export function nodeDevice(): Device {
   let gauge: ReturnType<typeof pressureGauge> | undefined;
@@ -36,7 +36,7 @@ export function nodeDevice(): Device {
     open: openFile,
     create(path, write) {
       removeLeftovers(path);
-      return writeAtomically(path, write);
+      return writeAtomically(path, write, PRIVATE_MODE);
     },
     kept: keptFiles(),
     openAhead,
