@@ -1,0 +1,48 @@
+/** What the parts of `runtime/home` hand to each other: the house, and what a sentence means in it. */
+
+/** What has names: a floor, an area, an entity. */
+export interface Named {
+  /** As the house spells it; what an intent's slot says. */
+  readonly name: string;
+  /** Other names for the same thing, without `name`. */
+  readonly aliases: readonly string[];
+}
+
+export interface Floor extends Named {
+  readonly id: string;
+}
+
+export interface Area extends Named {
+  readonly id: string;
+  /** Id of its floor. */
+  readonly floor?: string;
+}
+
+export interface Entity extends Named {
+  /** "light.reading" */
+  readonly id: string;
+  /** The id's first part: "light". */
+  readonly domain: string;
+  /** Id of its area. */
+  readonly area?: string;
+  /** "blind", "window", "temperature" … */
+  readonly deviceClass?: string;
+}
+
+/** A device that listens, and where it stands. */
+export interface Satellite {
+  /** Home Assistant's device_id or satellite_id. */
+  readonly id: string;
+  /** Id of its area. */
+  readonly area: string;
+}
+
+/** A house whose ids are unique and whose references lead somewhere. */
+export interface House {
+  /** Of its names, such as "en". */
+  readonly language: string;
+  readonly floors: readonly Floor[];
+  readonly areas: readonly Area[];
+  readonly entities: readonly Entity[];
+  readonly satellites: readonly Satellite[];
+}
