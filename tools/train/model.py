@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 @dataclass
 class Config:
-    vocab: int = 1324
+    vocab: int = 1328
     width: int = 256
     heads: int = 4
     layers: int = 8
