@@ -32,6 +32,9 @@ export type ErrorCode =
   | "E_PROMPT_TOO_LONG" // the prompt does not fit into the context
   | "E_PROMPT_EMPTY" // there is nothing to continue
   | "E_NUMERIC" // the computation produced NaN
+  | "E_HOUSE" // the description of a house is wrong
+  | "E_HOME_ASSISTANT" // Home Assistant cannot be reached, or failed
+  | "E_TOKEN" // Home Assistant refused the access token
   | "E_CANCELLED" // the caller's AbortSignal fired
   | "E_CLOSED" // the model was closed
   | "E_ENGINE" // WebAssembly could not be compiled or failed its self-test

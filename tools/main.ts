@@ -35,6 +35,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "measure the speed on this machine",
     load: async () => (await import("./commands/bench.ts")).bench,
   },
+  house: {
+    summary: "read the house from Home Assistant, or check a house.yaml",
+    load: async () => (await import("./commands/house.ts")).house,
+  },
   doctor: { summary: "check this machine", load: async () => (await import("./commands/doctor.ts")).doctor },
 };
 

@@ -1,0 +1,79 @@
+/** Home commands: `import { readHouse } from "piphi/home"`. */
+
+import fs from "node:fs";
+import { PiPhiError } from "../../../runtime/errors.ts";
+import { type FollowOptions, LiveHouse } from "../../../runtime/home/assistant/follow.ts";
+import type { HouseDocument } from "../../../runtime/home/assistant/registries.ts";
+import { checkHouse, type HouseCheck, houseFrom, type Source } from "../../../runtime/home/house.ts";
+import type { House } from "../../../runtime/home/types.ts";
+import { openError } from "../files.ts";
+import { openSocket } from "./socket.ts";
+import { formatYaml, parseYaml } from "./yaml.ts";
+
+export type { FollowOptions, LiveHouse } from "../../../runtime/home/assistant/follow.ts";
+export type { EntityState, HouseDocument } from "../../../runtime/home/assistant/registries.ts";
+export { describeFinding, type Finding, type HouseCheck, type Source } from "../../../runtime/home/house.ts";
+export type * from "../../../runtime/home/types.ts";
+
+/** Far more than a house needs. */
+const LARGEST_BYTES = 64 * 2 ** 20;
+
+/**
+ * A house from the text of a house.yaml (or JSON), or from the object that such a text stands for.
+ * @throws PiPhiError E_HOUSE with the line of what is wrong
+ */
+export function readHouse(house: string | object, name = "house"): House {
+  if (typeof house !== "string") return houseFrom(house);
+  const { document, source } = parseYaml(house, name);
+  return houseFrom(document, source);
+}
+
+/** The same of a file; throws E_NOT_FOUND and E_FILE_READ too. */
+export function readHouseFile(path: string): House {
+  return readHouse(textOf(path), path);
+}
+
+/** Everything that is wrong or surprising about a file; throws E_HOUSE only where it is no YAML. */
+export function checkHouseFile(path: string): HouseCheck & { source: Source } {
+  const { document, source } = parseYaml(textOf(path), path);
+  return { ...checkHouse(document, source), source };
+}
+
+function textOf(path: string): string {
+  try {
+    const { size } = fs.statSync(path);
+    if (size > LARGEST_BYTES) {
+      const message = `${path} has ${size} bytes, more than a house needs. Give the file that describes the house.`;
+      throw new PiPhiError("E_HOUSE", message, { path, bytes: size });
+    }
+    return fs.readFileSync(path, "utf8").replace(/^\uFEFF/, "");
+  } catch (error) {
+    throw error instanceof PiPhiError ? error : openError(path, error as NodeJS.ErrnoException);
+  }
+}
+
+/** The text of a house.yaml. */
+export function formatHouse(document: HouseDocument): string {
+  return formatYaml(document);
+}
+
+/**
+ * Reads the house that Home Assistant exposes to its voice assistants, and follows it until `close`.
+ * @throws PiPhiError E_HOME_ASSISTANT, E_TOKEN, E_USAGE, E_CANCELLED
+ */
+export function followHomeAssistant(options: FollowOptions): Promise<LiveHouse> {
+  return LiveHouse.open(openSocket, options);
+}
+
+/**
+ * A long-lived access token, from a file.
+ * @throws PiPhiError E_NOT_FOUND, E_FILE_READ; E_TOKEN where the file holds none
+ */
+export function readToken(path: string): string {
+  const token = textOf(path).trim();
+  if (token === "" || /\s/.test(token)) {
+    const message = `${path} holds no access token. Put one there, and nothing else.`;
+    throw new PiPhiError("E_TOKEN", message, { path });
+  }
+  return token;
+}

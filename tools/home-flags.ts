@@ -1,0 +1,30 @@
+/** Where a command's house comes from. */
+
+import { PiPhiError } from "../runtime/errors.ts";
+import type { Context } from "./context.ts";
+import { type OptionTable, text, usageError, type Values } from "./options.ts";
+
+/** The token, where no file is named. */
+export const TOKEN_VARIABLE = "HOME_ASSISTANT_TOKEN";
+
+export const ASSISTANT_FLAGS = {
+  "home-assistant": text("URL", "address of Home Assistant, such as http://homeassistant.local:8123"),
+  "token-file": text("FILE", `file with a long-lived access token; default: $${TOKEN_VARIABLE}`),
+} satisfies OptionTable;
+
+/** The house's library; imported when it is needed, because other commands must not wait for it. */
+export const homeLibrary = () => import("../devices/node/home/index.ts");
+
+/** Follows the house of Home Assistant; the caller closes it. */
+export async function followHome(values: Values<typeof ASSISTANT_FLAGS>, { env, signal }: Context) {
+  const { followHomeAssistant, readToken } = await homeLibrary();
+  const file = values["token-file"];
+  const url = values["home-assistant"];
+  if (url === undefined) throw usageError("--token-file is of use only with --home-assistant URL.");
+  const token = file === undefined ? env[TOKEN_VARIABLE]?.trim() : readToken(file);
+  if (!token) {
+    const message = `There is no access token for Home Assistant. Give --token-file FILE, or set $${TOKEN_VARIABLE}.`;
+    throw new PiPhiError("E_TOKEN", message);
+  }
+  return followHomeAssistant({ url, token, signal });
+}
