@@ -8,6 +8,7 @@ import { createWasiHost } from "../wasi/host.ts";
 import { openAhead } from "./direct.ts";
 import { retreat } from "./engine-flags.ts";
 import { openFile } from "./files.ts";
+import { keptFiles } from "./kept.ts";
 import { thisMachine } from "./machine.ts";
 import { adviseHugePages, mapFile, releasePages } from "./mapping.ts";
 import { availableMemory } from "./memory.ts";
@@ -36,6 +37,7 @@ export function nodeDevice(): Device {
       removeLeftovers(path);
       return writeAtomically(path, write);
     },
+    kept: keptFiles(),
     openAhead,
     map: mapWeights,
     hugePages: adviseHugePages,

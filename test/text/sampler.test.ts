@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { SamplingOptions } from "../../runtime/api.ts";
-import { logSoftmaxTop, logSumExp, Sampler, validateSampling } from "../../runtime/text/sampler.ts";
+import { logSoftmaxTop, logSumExp, Sampler, SamplingTable, validateSampling } from "../../runtime/text/sampler.ts";
 
 const none = () => false;
 const make = (options: SamplingOptions, size: number, isPadding: (id: number) => boolean = none) =>
-  new Sampler(options, size, isPadding);
+  new Sampler(options, new SamplingTable(size, isPadding));
 /** Everything that could cut the distribution is off. */
 const open = { temperature: 1, topK: 0, topP: 1, minP: 0, seed: 1 };
 

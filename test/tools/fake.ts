@@ -154,7 +154,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
         if (options.signal?.aborted) break;
         text += piece;
         tokens.push(100 + index);
-        yield { text: piece, id: 100 + index };
+        yield { text: piece, tokens: [{ id: 100 + index }] };
       }
       if (script.answerError) throw script.answerError;
       result = {
@@ -163,6 +163,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
         promptTokens,
         cachedTokens,
         generatedTokens: tokens.length,
+        usage: { promptTokens, cachedTokens, generatedTokens: tokens.length, queueMs: 0 },
         rolledTokens: script.rolledTokens,
         stopReason: options.signal?.aborted ? "cancelled" : "eos",
         timings: timings(rate),
@@ -224,7 +225,8 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
         [5, -0.25],
         [6, -1.5],
       ];
-      return { ids, positions: ids.map((id) => ({ id, top: top.slice(0, options.top) })) };
+      const usage = { promptTokens: ids.length, cachedTokens: 0, generatedTokens: 0, queueMs: 0 };
+      return { ids, positions: ids.map((id) => ({ id, top: top.slice(0, options.top) })), usage };
     },
     async session(options = {}) {
       calls.push({ method: "session", input: undefined, options: { ...options } });
@@ -244,6 +246,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
       return { results: [], decodeMs: 100, decodedTokens: 16 };
     },
     memory: async () => ({ ...MEMORY, ...script.memory }),
+    status: async () => ({ running: 0, waiting: 0, parallel: 1, queue: 64, cachedPrefixes: 0, cachedBytes: 0 }),
     async close() {
       calls.push({ method: "close", input: undefined, options: {} });
     },
