@@ -64,7 +64,13 @@ async function build() {
     ...["debug", "simd", "relaxed"].map(kernel),
     esbuild.build({
       ...shared,
-      entryPoints: ["devices/node/index.ts", "devices/node/home/index.ts", "devices/node/worker.ts", "tools/cli.ts"],
+      entryPoints: [
+        "devices/node/index.ts",
+        "devices/node/home/index.ts",
+        "devices/node/worker.ts",
+        "tools/cli.ts",
+        "tools/home/evaluate.ts",
+      ],
       outdir: fresh,
       platform: "node",
       target: "node20",

@@ -4,27 +4,24 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { checkHouseFile, type House, readHouseFile } from "../../devices/node/home/index.ts";
 import { impossible } from "../../tools/home/effect.ts";
-import { called, type House, readHouse } from "../../tools/home/house.ts";
-import { readSentences, rightAnswers, type Sentence } from "../../tools/home/sentences.ts";
+import { called } from "../../tools/home/house.ts";
+import { isSmallTalk, readSentences, rightAnswers, type Sentence } from "../../tools/home/sentences.ts";
 
 const folder = fileURLToPath(new URL("../../tools/home/heldout/", import.meta.url));
 const names = readdirSync(folder)
   .filter((name) => name.endsWith(".yaml"))
   .map((name) => name.replace(".yaml", ""));
-const houses = new Map(names.map((name) => [name, readHouse(path.join(folder, `${name}.yaml`))]));
+const houses = new Map(names.map((name) => [name, readHouseFile(path.join(folder, `${name}.yaml`))]));
 const houseOf = (name: string): House => houses.get(name)!;
 const files = readdirSync(folder).filter((name) => name.endsWith(".jsonl"));
 const sentencesOf = (file: string): Sentence[] =>
   readSentences(path.join(folder, file)).map((sentence) => ({ house: file.replace(".jsonl", ""), ...sentence }));
-const all = files.flatMap(sentencesOf);
+const heldout = files.filter((name) => name !== "spoken.jsonl").flatMap(sentencesOf);
 
-it.each(names)("%s: ids are unique, areas and floors exist", (name) => {
-  const { floors, areas, entities } = houseOf(name);
-  const ids = [...floors, ...areas, ...entities].map(({ id }) => id);
-  expect(entities.map(({ id }) => id).filter((id, i, list) => list.indexOf(id) < i)).toEqual([]);
-  expect(entities.filter(({ area }) => area !== undefined && !ids.includes(area))).toEqual([]);
-  expect(areas.filter(({ floor }) => floor !== undefined && !ids.includes(floor))).toEqual([]);
+it.each(names)("%s is a sound house", (name) => {
+  expect(checkHouseFile(path.join(folder, `${name}.yaml`)).problems).toEqual([]);
 });
 
 describe.each(files)("%s", (file) => {
@@ -50,7 +47,14 @@ describe.each(files)("%s", (file) => {
   });
 });
 
-it("is large enough to judge by", () => {
+it("is large enough to judge by, houses and kinds of fault alike", () => {
   expect(names.length).toBeGreaterThanOrEqual(5);
-  expect(all.length).toBeGreaterThanOrEqual(450);
+  expect(heldout.length).toBeGreaterThanOrEqual(450);
+  expect(heldout.filter(isSmallTalk).length).toBeGreaterThanOrEqual(110);
+  const faults = heldout
+    .flatMap(({ kinds }) => kinds)
+    .filter((kind) => !["plain", "respond", "nevermind"].includes(kind));
+  const counts = [...new Set(faults)].map((kind): [string, number] => [kind, faults.filter((k) => k === kind).length]);
+  expect(counts.length).toBeGreaterThanOrEqual(27);
+  expect(counts.filter(([, count]) => count < 15)).toEqual([]);
 });

@@ -3,7 +3,8 @@
  * have the same effect when they do the same to the same entities, however they name them.
  */
 
-import { type Area, called, domainOf, type Entity, fold, type House } from "./house.ts";
+import type { Area, Entity, House } from "../../devices/node/home/index.ts";
+import { called, fold } from "./house.ts";
 
 /** Only labels hold ranges: any number from `min` to `max` is right. */
 export interface Range {
@@ -115,9 +116,8 @@ function entitiesOf(house: House, { name, slots }: Intent, here: Area | undefine
   const areas = areasOf(house, slots);
   const all = (named ? called(house.entities, String(slots.name)) : house.entities).filter(
     (entity) =>
-      (domains?.includes(domainOf(entity)) ??
-        (named || name === "HassGetState" || !NOT_SWITCHED.test(domainOf(entity)))) &&
-      (classes.length === 0 || classes.includes(entity.device_class ?? "")) &&
+      (domains?.includes(entity.domain) ?? (named || name === "HassGetState" || !NOT_SWITCHED.test(entity.domain))) &&
+      (classes.length === 0 || classes.includes(entity.deviceClass ?? "")) &&
       (areas === undefined || areas.some(({ id }) => id === entity.area)),
   );
   if (name === "HassGetWeather") return all.slice(0, 1);
@@ -129,8 +129,8 @@ function entitiesOf(house: House, { name, slots }: Intent, here: Area | undefine
 
 /** What answers "how warm is it": the thermostat, otherwise a sensor of temperature. */
 function thermometers(all: readonly Entity[], house: House, here: Area | undefined): readonly Entity[] | string {
-  const climates = all.filter((entity) => domainOf(entity) === "climate");
-  const sensors = all.filter((entity) => entity.device_class === "temperature");
+  const climates = all.filter((entity) => entity.domain === "climate");
+  const sensors = all.filter((entity) => entity.deviceClass === "temperature");
   const chosen = nearest(climates.length > 0 ? climates : sensors, house, here);
   return chosen.length > 1 ? "<more than one thermometer>" : chosen;
 }
@@ -143,7 +143,7 @@ function deedsOf(house: House, given: Intent, here: Area | undefined): Deed[] {
     const area = areasOf(house, intent.slots)?.[0]?.id ?? "<no such area>";
     const robot =
       intent.slots.name === undefined ? undefined : called(house.entities, String(intent.slots.name))[0]?.id;
-    const robots = house.entities.filter((entity) => domainOf(entity) === "vacuum");
+    const robots = house.entities.filter((entity) => entity.domain === "vacuum");
     return one(`${area} ${robots.length === 1 ? robots[0].id : (robot ?? "any robot")}`);
   }
   if (!(intent.name in DOMAINS)) {
