@@ -46,3 +46,12 @@ export interface House {
   readonly entities: readonly Entity[];
   readonly satellites: readonly Satellite[];
 }
+
+/** What a slot says; several domains can come as a list. */
+export type SlotValue = string | number | readonly string[];
+
+/** One of Home Assistant's intents with its slots: names as the house spells them. */
+export interface Intent {
+  readonly name: string;
+  readonly slots: Readonly<Record<string, SlotValue>>;
+}
