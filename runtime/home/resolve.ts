@@ -30,9 +30,11 @@ export interface Place {
   floor?: Floor;
 }
 
+type Slots = Record<string, string | number>;
+
 interface Resolved {
   name: string;
-  slots: Record<string, string | number>;
+  slots: Slots;
   except?: Candidate;
 }
 
@@ -174,7 +176,7 @@ function ordered(slots: Record<string, string | number>): Record<string, string 
 }
 
 /** The same intent for everything that it means but one thing: rooms as a whole where nothing of them is left out. */
-function allBut({ name, slots }: Intent, except: Candidate, house: House): Intent[] | undefined {
+function allBut({ name, slots }: { name: string; slots: Slots }, except: Candidate, house: House): Intent[] | undefined {
   const { area: areaName, floor: floorName, domain, device_class: deviceClass, ...rest } = slots;
   const left = (entity: Entity) =>
     except.kind === "entity" ? entity.id === except.entity.id : except.kind === "area" && entity.area === except.area.id;

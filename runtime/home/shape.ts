@@ -3,7 +3,8 @@
  * in the sentence and are of the right kind; numbers that stand in it and are in range; stretches of it. Nothing else can be said.
  */
 
-import { AutomatonBuilder, type TokenAutomaton } from "../text/automaton.ts";
+import type { TokenAutomaton } from "../api.ts";
+import { AutomatonBuilder } from "../text/automaton.ts";
 import { choiceToken, isText } from "./answer.ts";
 import { CATALOGUE, type IntentInfo, type SlotInfo } from "./catalogue.ts";
 import type { Mention } from "./mentions.ts";

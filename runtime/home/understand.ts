@@ -7,44 +7,22 @@ import { type Reading, promptOf, read } from "./reading.ts";
 import { resolve } from "./resolve.ts";
 import { shapeOf } from "./shape.ts";
 import { tokenOf } from "./tokens.ts";
-import type { Area, House, Intent } from "./types.ts";
+import type { Area, Explanation, House, Intent, Understanding } from "./types.ts";
 
 /** What understanding needs of the embedded model. */
 export type HomeModel = Pick<Phi, "tokenize" | "generate">;
 
 export interface UnderstandOptions {
   house: House;
-  /** Name, alias or id of the area in which the sentence was heard. */
-  area?: string;
+  /** In which the sentence was heard. */
+  area?: Area;
+  /** The embedded model. */
+  phi: HomeModel;
   /** Below this confidence the answer is "not a command". */
   threshold?: number;
   /** Also say how it was understood. */
   explain?: boolean;
   signal?: AbortSignal;
-}
-
-/** How a sentence was understood. */
-export interface Explanation {
-  /** Its words as they were compared. */
-  words: string[];
-  /** The house's names in it, how sure they are, and what they can be. */
-  names: { said: string; likeness: number; candidates: string[] }[];
-  /** What the model answered, each token with its probability. */
-  answer: { token: string; probability: number }[];
-  /** What the model meant, before it was held against the threshold and the house. */
-  meant: Intent[];
-  /** Why nothing is done, where nothing is. */
-  refused?: string;
-}
-
-export interface Understanding {
-  text: string;
-  /** In the order in which they are to be done; none: no home command. */
-  intents: Intent[];
-  /** How sure it is that these, or none, are meant: 0 to 1. */
-  confidence: number;
-  ms: number;
-  explain?: Explanation;
 }
 
 const MOST_CHARACTERS = 1000;
@@ -53,14 +31,13 @@ const MOST_TOKENS = 96;
 export const THRESHOLD = 0.35;
 
 /** Understands one sentence. Throws what the model throws; E_CANCELLED where `signal` fires. */
-export async function understand(model: HomeModel, text: string, options: UnderstandOptions): Promise<Understanding> {
+export async function understand(text: string, options: UnderstandOptions): Promise<Understanding> {
   const start = performance.now();
-  const { house, threshold = THRESHOLD, explain, signal } = options;
-  const heard = areaNamed(house, options.area);
+  const { house, area: heard, phi: model, threshold = THRESHOLD, explain, signal } = options;
   const reading = read(text.slice(0, MOST_CHARACTERS), house, heard !== undefined);
   const finish = (intents: Intent[], confidence: number, more?: Explanation): Understanding => {
     const ms = performance.now() - start;
-    return { text, intents, confidence, ms, ...(explain && { explain: more ?? nothingRead(reading) }) };
+    return { text, intents, confidence, ms, ...(explain && { explanation: more ?? nothingRead(reading) }) };
   };
   if (reading.words.length === 0 || text.length > MOST_CHARACTERS) return finish([], 1);
   const pieces = await piecesOf(model, reading);
@@ -81,13 +58,6 @@ export async function understand(model: HomeModel, text: string, options: Unders
     meant: resolved ?? [],
     ...(refused !== undefined && { refused }),
   });
-}
-
-/** By id, name or alias, in any case. */
-export function areaNamed(house: House, name: string | undefined): Area | undefined {
-  if (name === undefined) return undefined;
-  const same = (other: string) => other.localeCompare(name, undefined, { sensitivity: "base" }) === 0;
-  return house.areas.find(({ id, name: own, aliases }) => id === name || [own, ...aliases].some(same));
 }
 
 /** The ids of each word: the words are tokenized together, in one message, and cut apart by their lengths. */

@@ -3,19 +3,9 @@
  * of homes. States and edges are plain arrays, so that they cross threads.
  */
 
+import type { TokenAutomaton } from "../api.ts";
 import { PiPhiError } from "../errors.ts";
 import type { Constraint } from "./constraint.ts";
-
-export interface TokenAutomaton {
-  /** The edges of state s are those from `offsets[s]` up to `offsets[s + 1]`; state 0 is the first. */
-  offsets: Uint32Array;
-  /** The token of each edge; a state has one edge a token at the most. */
-  ids: Uint32Array;
-  /** Where each edge leads. */
-  targets: Uint32Array;
-  /** 1 where the answer may end. */
-  accepting: Uint8Array;
-}
 
 /** Throws E_USAGE where the automaton's arrays contradict each other or name a token that is not there. */
 export function automatonConstraint(

@@ -6,6 +6,7 @@
  * Writes 16-bit numbers: for each example the length of its prompt, that of its answer with the end, then both.
  */
 
+import { once } from "node:events";
 import { createReadStream, createWriteStream, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { type Command, encodeAnswer, isText, type SlotValue } from "../../runtime/home/answer.ts";
@@ -121,7 +122,7 @@ async function write(prompt: readonly number[], answer: readonly number[]): Prom
   examples++;
   tokensTotal += prompt.length + answer.length;
   const values = Uint16Array.from([prompt.length, answer.length, ...prompt, ...answer]);
-  if (!file.write(Buffer.from(values.buffer))) await new Promise((resolve) => file.once("drain", resolve));
+  if (!file.write(Buffer.from(values.buffer))) await once(file, "drain");
 }
 
 for await (const line of createInterface({ input: createReadStream(houses) })) {
