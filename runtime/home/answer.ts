@@ -21,6 +21,8 @@ export type SlotValue =
 export interface Command {
   intent: string;
   slots: ReadonlyMap<string, SlotValue>;
+  /** Where it stands in the answer: its tokens [from, to). */
+  tokens?: readonly [from: number, to: number];
 }
 
 /** Slots whose value is a stretch of the sentence. */
@@ -65,12 +67,12 @@ export function encodeAnswer(commands: readonly Command[], pieces: readonly (rea
 export function decodeAnswer(answer: readonly number[], pieces: readonly (readonly number[])[]): Command[] | undefined {
   const ids = answer.filter((id) => id !== END_ID);
   if (ids.length === 1 && ids[0] === idFor("<none>")) return [];
-  const commands: { intent: string; slots: Map<string, SlotValue> }[] = [];
+  const commands: { intent: string; slots: Map<string, SlotValue>; tokens: [number, number] }[] = [];
   for (let at = 0; at < ids.length; ) {
     const token = tokenOf(ids[at++]);
     const intent = /^<i:(.+)>$/.exec(token ?? "")?.[1];
     if (intent !== undefined) {
-      commands.push({ intent, slots: new Map() });
+      commands.push({ intent, slots: new Map(), tokens: [at - 1, at] });
       continue;
     }
     const slot = /^<s:(.+)>$/.exec(token ?? "")?.[1];
@@ -80,6 +82,7 @@ export function decodeAnswer(answer: readonly number[], pieces: readonly (readon
     if (!read) return undefined;
     command.slots.set(slot, read.value);
     at = read.next;
+    command.tokens[1] = at;
   }
   return commands.length > 0 ? commands : undefined;
 }

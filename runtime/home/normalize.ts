@@ -77,10 +77,19 @@ function pieces(sentence: string): Word[] {
     const plain = fold(found).replace(/['’‘ʼ`]/g, "'");
     const number = before?.value !== undefined && before.to === from;
     const unit = UNITS[plain] !== undefined && (!AFTER_NUMBER.has(plain) || number || before?.text === "degrees");
-    if (found === "½" || found === "¼" || found === "¾") words.push(fraction(found, from, to));
+    if (found === "½" || found === "¼" || found === "¾") {
+      const part = fraction(found, from, to);
+      if (number) words.push(sumOf(words.pop()!, part)); // 18½
+      else words.push(part);
+    }
     else for (const text of spelled(unit ? UNITS[plain] : plain)) words.push({ text, from, to });
   }
   return words;
+}
+
+function sumOf(whole: Word, part: Word): Word {
+  const value = whole.value! + part.value!;
+  return { text: `${value}`, from: whole.from, to: part.to, value };
 }
 
 function fraction(found: string, from: number, to: number): Word {
@@ -233,6 +242,16 @@ function duration(words: readonly Word[], at: number, out: Word[]): number {
     const part = text(next + 3) === "half" ? 30 : 15;
     push(out, words[at], words[at + next + 3], count.value, text(next), "and", part, NEXT_SMALLER[unit]);
     return next + 4;
+  }
+  if (NEXT_SMALLER[unit] && text(next + 1) === "and" && text(next + 2) === "three" && text(next + 3) === "quarters") {
+    push(out, words[at], words[at + next + 3], count.value, text(next), "and", 45, NEXT_SMALLER[unit]);
+    return next + 4;
+  }
+  // a minute thirty
+  const rest = NEXT_SMALLER[unit] ? numberAt(words, at + next + 1) : undefined;
+  if (rest && Number.isInteger(count.value) && rest.value < 60 && !/^(hours?|minutes?|seconds?|percent|degrees|and|point)$/.test(text(next + 1 + rest.count))) {
+    push(out, words[at], words[at + next + rest.count], count.value, text(next), "and", rest.value, NEXT_SMALLER[unit]);
+    return next + 1 + rest.count;
   }
   if (article(0) && DURATION.test(text(1))) {
     push(out, words[at], words[at], 1);

@@ -18,6 +18,8 @@ export interface Reading {
   numbers: readonly number[];
   /** Whether it is known in which room the sentence was heard. */
   here: boolean;
+  /** Whether it ends with a question mark. */
+  asked: boolean;
 }
 
 /** Turns a word with the blank before it into ids; the model's own tokenizer. */
@@ -31,7 +33,7 @@ const MOST_KINDS = 3;
 export function read(text: string, house: House, here: boolean): Reading {
   const words = wordsOf(text).slice(0, MOST_WORDS);
   const numbers = words.flatMap(({ value }, i) => (value === undefined ? [] : [i])).slice(0, MOST_NUMBERS);
-  return { words, mentions: mentionsIn(words, house), numbers, here };
+  return { words, mentions: mentionsIn(words, house), numbers, here, asked: /\?\s*$/.test(text) };
 }
 
 /** What the candidates of a name are, at most three kinds: "<d:cover> <c:garage>", "<area>". */

@@ -8,12 +8,13 @@ import { CATALOGUE } from "./catalogue.ts";
 import type { Candidate } from "./mentions.ts";
 import type { Reading } from "./reading.ts";
 import { nameDomains } from "./shape.ts";
+import { whole, withoutVerb } from "./stretches.ts";
 import type { Area, Entity, Floor, House, Intent } from "./types.ts";
 
 /** What "dim the lamp" sets, in percent; Home Assistant has no "less". */
 const DIMMED = 30;
 const MOST_EXCEPTED = 64;
-const NOT_SWITCHED = new Set(["sensor", "binary_sensor", "person", "weather", "todo", "camera", "sun", "zone", "device_tracker", "event", "image", "calendar"]);
+const NOT_SWITCHED = new Set(["sensor", "binary_sensor", "person", "weather", "todo", "sun", "zone", "device_tracker", "event", "image", "calendar"]);
 /** Of these, at least one slot must be there. */
 const ONE_OF: Readonly<Record<string, readonly string[]>> = {
   HassLightSet: ["brightness", "color", "temperature"],
@@ -88,12 +89,13 @@ class Resolver {
       out[slot] = said;
     }
     const name = slots.get("name");
-    if (name && isText(intent, "name")) out.name = this.stretch(name);
+    if (name && isText(intent, "name")) out.name = this.stretch("name", name);
     else if (name) {
       const entity = this.entity(intent, name, place);
       if (!entity) return undefined;
       out.name = entity.name;
-      if (place.area && entity.area !== undefined && entity.area !== place.area.id) place.area = undefined;
+      const elsewhere = entity.area !== undefined && entity.area !== place.area?.id;
+      if (elsewhere && intent !== "HassVacuumCleanArea") place.area = undefined;
       if (this.shared(entity)) place.area ??= this.house.areas.find(({ id }) => id === entity.area);
     }
     if (place.area) out.area = place.area.name;
@@ -145,12 +147,12 @@ class Resolver {
   }
 
   /** Whether another entity has the same name. */
-  private shared({ id, name, domain }: Entity): boolean {
-    return this.house.entities.some((other) => other.id !== id && other.name === name && other.domain === domain);
+  private shared(entity: Entity): boolean {
+    return isShared(entity, this.house);
   }
 
   private value(slot: string, value: SlotValue): string | number | undefined {
-    if (value.kind === "text") return this.stretch(value);
+    if (value.kind === "text") return this.stretch(slot, value);
     if (value.kind === "number") {
       const number = this.reading.words[this.reading.numbers[value.index]]?.value;
       return number === undefined ? undefined : value.minus ? -number : number;
@@ -161,11 +163,16 @@ class Resolver {
   }
 
   /** A stretch of the sentence, as it was given. */
-  private stretch(value: SlotValue): string {
+  private stretch(slot: string, value: SlotValue): string {
     if (value.kind !== "text") return "";
     const { words } = this.reading;
-    return this.text.slice(words[value.from].from, words[value.to - 1].to);
+    const { from, to } = whole(slot, value, this.text, this.reading);
+    return withoutVerb(this.text.slice(words[from].from, words[to - 1].to), words[to]?.text);
   }
+}
+
+function isShared({ id, name, domain }: Entity, house: House): boolean {
+  return house.entities.some((other) => other.id !== id && other.name === name && other.domain === domain);
 }
 
 const ORDER = ["name", "area", "floor", "domain", "device_class"];
@@ -198,7 +205,13 @@ function allBut({ name, slots }: { name: string; slots: Slots }, except: Candida
   }
   for (const [area, entities] of byArea) {
     if (area && !entities.some(left)) intents.push({ name, slots: ordered({ ...rest, area: area.name, ...targets }) });
-    else for (const entity of entities) if (!left(entity)) intents.push({ name, slots: ordered({ ...rest, name: entity.name }) });
+    else {
+      for (const entity of entities.filter((one) => !left(one))) {
+        const named: Slots = { ...rest, name: entity.name };
+        if (area && isShared(entity, house)) named.area = area.name;
+        intents.push({ name, slots: ordered(named) });
+      }
+    }
   }
   return intents.length > 0 && intents.length <= MOST_EXCEPTED ? intents : undefined;
 }

@@ -1,8 +1,9 @@
 /** From a sentence to intents: read it in the house, let the model answer within the shape of that reading, resolve. */
 
 import type { Phi } from "../api.ts";
-import { decodeAnswer } from "./answer.ts";
+import { type Command, decodeAnswer } from "./answer.ts";
 import { idOf } from "./mentions.ts";
+import { mend } from "./mending.ts";
 import { type Reading, promptOf, read } from "./reading.ts";
 import { resolve } from "./resolve.ts";
 import { shapeOf } from "./shape.ts";
@@ -28,7 +29,7 @@ export interface UnderstandOptions {
 const MOST_CHARACTERS = 1000;
 const MOST_TOKENS = 96;
 /** See tools/train/README.md for how it was chosen. */
-export const THRESHOLD = 0.35;
+export const THRESHOLD = 0.55;
 
 /** Understands one sentence. Throws what the model throws; E_CANCELLED where `signal` fires. */
 export async function understand(text: string, options: UnderstandOptions): Promise<Understanding> {
@@ -42,9 +43,10 @@ export async function understand(text: string, options: UnderstandOptions): Prom
   if (reading.words.length === 0 || text.length > MOST_CHARACTERS) return finish([], 1);
   const pieces = await piecesOf(model, reading);
   const { tokens, probabilities } = await answerOf(model, reading, pieces, signal);
-  const confidence = probabilities.reduce((product, probability) => product * probability, 1);
   const commands = decodeAnswer(tokens, pieces);
-  const resolved = commands && resolve(commands, text, reading, house, heard);
+  const meant = commands && mend(commands, reading, house);
+  const confidence = confidenceOf(probabilities, commands ?? [], meant ?? []);
+  const resolved = meant && resolve(meant, text, reading, house, heard);
   const refused = !resolved
     ? "it cannot be carried out as it was said"
     : resolved.length > 0 && confidence < threshold
@@ -58,6 +60,13 @@ export async function understand(text: string, options: UnderstandOptions): Prom
     meant: resolved ?? [],
     ...(refused !== undefined && { refused }),
   });
+}
+
+/** Of the commands that were kept; of all that was said where none was left out. */
+function confidenceOf(probabilities: readonly number[], said: readonly Command[], kept: readonly Command[]): number {
+  const product = (some: readonly number[]) => some.reduce((all, one) => all * one, 1);
+  if (kept.length === 0 || kept.length === said.length) return product(probabilities);
+  return product(kept.flatMap(({ tokens }) => (tokens ? probabilities.slice(...tokens) : [])));
 }
 
 /** The ids of each word: the words are tokenized together, in one message, and cut apart by their lengths. */
