@@ -93,8 +93,25 @@ export interface GenerateOptions extends SamplingOptions {
   logprobs?: number;
   /** Begin the answer with the prompt: its text and tokens, with `logprobs` also how likely those were. */
   echo?: boolean;
+  /** Tokens that the answer is held to; ends where the automaton does. */
+  automaton?: TokenAutomaton;
   /** Measure where the time goes; costs a few percent. Of passes shared with other requests, all of it. */
   profile?: boolean;
+}
+
+/**
+ * A finite automaton over token ids that an answer is held to, for callers that know the tokens they expect, such as the
+ * understanding of homes. Plain arrays, so that it crosses threads; "runtime/text/automaton" puts one together.
+ */
+export interface TokenAutomaton {
+  /** The edges of state s are those from `offsets[s]` up to `offsets[s + 1]`; state 0 is the first. */
+  offsets: Uint32Array;
+  /** The token of each edge; a state has one edge a token at the most. */
+  ids: Uint32Array;
+  /** Where each edge leads. */
+  targets: Uint32Array;
+  /** 1 where the answer may end. */
+  accepting: Uint8Array;
 }
 
 export interface ChatMessage {

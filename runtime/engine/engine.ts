@@ -23,6 +23,7 @@ import { PiPhiError } from "../errors.ts";
 import { queueLimit } from "../options.ts";
 import type { Layout } from "../plan/layout.ts";
 import { Steward } from "../residence/steward.ts";
+import { automatonConstraint } from "../text/automaton.ts";
 import { matrixBytes } from "../weights/shape.ts";
 import { Answer } from "./answer.ts";
 import { assemble, type EngineLoadOptions, type Parts } from "./assembly.ts";
@@ -303,7 +304,10 @@ export class Engine {
     emit: (delta: Delta) => void,
     session: SessionState | undefined,
   ): Promise<GenerateResult> {
-    const answer = new Answer({ ...this.answerMeans(), emit, tenant: session?.tenant }, ids, options);
+    const { automaton } = options;
+    const { vocabSize, eosIds } = this.language.tokenizer;
+    const constraint = automaton && automatonConstraint(automaton, vocabSize, eosIds);
+    const answer = new Answer({ ...this.answerMeans(), emit, tenant: session?.tenant, constraint }, ids, options);
     await this.schedule.run(request, answer);
     return answer.result;
   }

@@ -344,6 +344,7 @@ export async function piphi(args: string[], setting: Setting = {}) {
     interrupt: (setting.interrupt ?? new AbortController()).signal,
     exit: (status) => exits.push(status),
     api: async () => api,
+    home: () => import("../../devices/node/home/index.ts"),
   });
   const call = (method: string) => calls.find((one) => one.method === method);
   return { code, stdout: stdout.text, stderr: stderr.text, calls, call, exits };

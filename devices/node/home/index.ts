@@ -14,6 +14,7 @@ export type { FollowOptions, LiveHouse } from "../../../runtime/home/assistant/f
 export type { EntityState, HouseDocument } from "../../../runtime/home/assistant/registries.ts";
 export { describeFinding, type Finding, type HouseCheck, type Source } from "../../../runtime/home/house.ts";
 export type * from "../../../runtime/home/types.ts";
+export { type StateOf, speak } from "./speech.ts";
 
 /** Far more than a house needs. */
 const LARGEST_BYTES = 64 * 2 ** 20;
@@ -48,7 +49,10 @@ function textOf(path: string): string {
     }
     return fs.readFileSync(path, "utf8").replace(/^\uFEFF/, "");
   } catch (error) {
-    throw error instanceof PiPhiError ? error : openError(path, error as NodeJS.ErrnoException);
+    if (error instanceof PiPhiError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") throw new PiPhiError("E_NOT_FOUND", `There is no file ${path}. Check the path.`, { path });
+    throw openError(path, error as NodeJS.ErrnoException);
   }
 }
 
