@@ -22,6 +22,7 @@ import { ClientSession, type SessionLink } from "./client-session.ts";
 import { Signals, STOP_ALL } from "./compute/team.ts";
 import type { Thread } from "./device.ts";
 import { PiPhiError } from "./errors.ts";
+import { givenOptions } from "./options.ts";
 import type { FromEngine, Method, Methods, ToEngine } from "./protocol.ts";
 
 /** The caller passed what no message can carry: a function, a symbol. */
@@ -31,7 +32,7 @@ function notPosted(error: unknown): PiPhiError {
 
 /** Loads `model` on the engine thread that the device has started. */
 export function connect(thread: Thread, model: string, options: LoadOptions = {}): Promise<Phi> {
-  const { onProgress, signal, ...rest } = options;
+  const { onProgress, signal, ...rest } = givenOptions(options);
   return new Promise<Phi>((resolve, reject) => {
     const fail = (error: unknown) => {
       signal?.removeEventListener("abort", cancel);
@@ -122,32 +123,37 @@ class Client implements Phi {
     this.closed();
   }
 
-  generate(prompt: string | readonly number[], { signal, ...options }: GenerateOptions = {}): Generation {
+  generate(prompt: string | readonly number[], given?: GenerateOptions): Generation {
+    const { signal, ...options } = givenOptions(given);
     return this.link.stream((emit, stop) => this.request("generate", { prompt, options }, stop, emit), signal);
   }
 
-  generateAll(
+  async generateAll(
     prompts: readonly (string | readonly number[])[],
-    options: GenerateOptions = {},
+    given?: GenerateOptions,
   ): Promise<GenerateAllResult> {
-    const { signal, ...rest } = options;
-    return this.request("generateAll", { prompts, options: rest }, signal);
+    const { signal, ...options } = givenOptions(given);
+    return this.request("generateAll", { prompts, options }, signal);
   }
 
-  chat(messages: readonly ChatMessage[], { signal, ...options }: GenerateOptions = {}): Generation {
+  chat(messages: readonly ChatMessage[], given?: GenerateOptions): Generation {
+    const { signal, ...options } = givenOptions(given);
     return this.link.stream((emit, stop) => this.request("chat", { messages, options }, stop, emit), signal);
   }
 
-  async session({ prefix = "", signal }: SessionOptions = {}): Promise<Session> {
+  async session(given?: SessionOptions): Promise<Session> {
+    const { prefix = "", signal } = givenOptions(given);
     return new ClientSession(this.link, await this.request("openSession", { prefix }, signal));
   }
 
-  async restore(from: string | Uint8Array, { signal }: { signal?: AbortSignal } = {}): Promise<Session> {
+  async restore(from: string | Uint8Array, given?: { signal?: AbortSignal }): Promise<Session> {
+    const { signal } = givenOptions(given);
     return new ClientSession(this.link, await this.request("restoreSession", { from }, signal));
   }
 
-  score(input: string | readonly number[], options: { top?: number; signal?: AbortSignal } = {}): Promise<Score> {
-    return this.request("score", { input, top: options.top ?? 10 }, options.signal);
+  async score(input: string | readonly number[], given?: { top?: number; signal?: AbortSignal }): Promise<Score> {
+    const { top = 10, signal } = givenOptions(given);
+    return this.request("score", { input, top }, signal);
   }
 
   tokenize(text: string): Promise<Tokenization> {
@@ -187,6 +193,7 @@ class Client implements Phi {
       this.signals?.requestStop(STOP_ALL);
       await closed;
     }
+    this.signals = undefined; // a caller may keep this object, but not the model's memory with it
     this.thread.terminate();
   }
 

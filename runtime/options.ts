@@ -119,6 +119,32 @@ function wholeNumber(option: string, value: number, least: number, most: number)
   throw new PiPhiError("E_USAGE", `${option} must be a whole number ${range}, not ${value}.`);
 }
 
+/** A caller's options; throws E_USAGE for what are none, and for listeners that cannot be called. */
+export function givenOptions<T extends object>(options: T | undefined): T {
+  if (options === undefined) return {} as T;
+  if (typeof options !== "object" || options === null) {
+    throw new PiPhiError("E_USAGE", `Give options as an object, or leave them out: they are ${describe(options)}.`);
+  }
+  const { signal, onProgress } = options as { signal?: unknown; onProgress?: unknown };
+  if (signal !== undefined && typeof (signal as AbortSignal | null)?.addEventListener !== "function") {
+    throw new PiPhiError(
+      "E_USAGE",
+      `signal must be an AbortSignal, not ${describe(signal)}. Pass the signal of an AbortController.`,
+    );
+  }
+  if (onProgress !== undefined && typeof onProgress !== "function") {
+    throw new PiPhiError(
+      "E_USAGE",
+      `onProgress must be a function, not ${describe(onProgress)}. Pass one, or leave it out.`,
+    );
+  }
+  return options;
+}
+
+function describe(value: unknown): string {
+  return value === null ? "null" : `of type ${typeof value}`;
+}
+
 /** Throws E_USAGE unless `value` is one of those. */
 export function oneOf(option: string, value: string, allowed: readonly string[]): void {
   if (allowed.includes(value)) return;

@@ -5,6 +5,7 @@
 
 import { connect } from "../../runtime/client.ts";
 import { type Estimate, type LoadOptions, type Phi, PiPhiError } from "../../runtime/index.ts";
+import { givenOptions } from "../../runtime/options.ts";
 import { download } from "./download.ts";
 import { estimateHeads, localHeads, remoteHeads } from "./estimate.ts";
 import { type Files, keep } from "./files.ts";
@@ -35,7 +36,8 @@ export interface WebLoadOptions extends LoadOptions {
  * @param model a GGUF file
  * @throws PiPhiError for files, options and browsers that cannot work
  */
-export async function load(model: ModelSource, { assets, ...options }: WebLoadOptions = {}): Promise<Phi> {
+export async function load(model: ModelSource, asked?: WebLoadOptions): Promise<Phi> {
+  const { assets, ...options } = givenOptions(asked);
   const files = await filesOf(model, options);
   const [name] = files.keys();
   return connect(startEngine(files, assets), name, options);
@@ -45,7 +47,8 @@ export async function load(model: ModelSource, { assets, ...options }: WebLoadOp
  * What loading would take, from the header alone: of an address, the first megabytes are downloaded. Throws only for
  * files that cannot be loaded at all.
  */
-export async function estimate(model: ModelSource, options: LoadOptions = {}): Promise<Estimate> {
+export async function estimate(model: ModelSource, asked?: LoadOptions): Promise<Estimate> {
+  const options = givenOptions(asked);
   const heads = isAddress(model) ? remoteHeads(resolve(model), options.signal) : localHeads(given(model));
   return estimateHeads(heads, options);
 }

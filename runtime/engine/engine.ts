@@ -247,7 +247,9 @@ export class Engine {
     this.open++;
     this.warmth.wake();
     try {
-      return await work();
+      const answer = await work();
+      this.parts.residence.check(); // what was read after the file had changed is no answer
+      return answer;
     } finally {
       this.open--;
       if (this.open === 0 && !this.closing) this.warmth.rest();
@@ -267,12 +269,14 @@ export class Engine {
   /** Ends what runs, refuses what waits, and frees everything; at once where nothing runs. */
   close(): Promise<void> {
     if (this.closing) return this.closing;
-    const { leader, threads, residence } = this.parts;
+    const { device, leader, threads, residence, memory, layout } = this.parts;
     const free = () => {
       this.steward.close();
       leader.dismiss();
       for (const thread of threads) thread.terminate();
       residence.close();
+      // Now, and not when nothing refers to the memory any more.
+      device.releasePages?.(memory, layout.kvCache, layout.totalBytes - layout.kvCache);
     };
     const { schedule, warmth } = this;
     this.end(STOP_ALL, closed());
@@ -281,6 +285,7 @@ export class Engine {
     else
       this.closing = schedule
         .rest()
+        .then(() => residence.check()) // what was read from a file that changed is not kept
         .then(() => warmth.keep())
         .then(free, free);
     return (this.closing ??= Promise.resolve());

@@ -73,10 +73,12 @@ export class Language {
     if (!Array.isArray(ids))
       throw new PiPhiError("E_USAGE", `Give a text or an array of token ids, not ${typeof ids}.`);
     const { vocabSize } = this;
-    const bad = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
-    if (bad === undefined) return;
-    throw new PiPhiError("E_USAGE", `${bad} is no token id: the vocabulary has ids 0 to ${vocabSize - 1}.`, {
-      id: bad,
+    // By place: an element that a sparse array lacks is no id either.
+    const at = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+    if (at < 0) return;
+    throw new PiPhiError("E_USAGE", `${ids[at]} is no token id: the vocabulary has ids 0 to ${vocabSize - 1}.`, {
+      id: ids[at] ?? null,
+      at,
     });
   }
 }
