@@ -1,6 +1,6 @@
 /** Caches that are kept on disk: found again, whatever becomes of the files meanwhile. */
 
-import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { load } from "../../devices/node/index.ts";
@@ -83,6 +83,7 @@ test("files that are damaged, cut, of another model, or gone are read again", as
   const bad = new Uint8Array(good);
   bad[good.length - 100] ^= 1;
   for (const bytes of [bad, good.subarray(0, 200), good.subarray(0, 10), new Uint8Array()]) {
+    for (const other of names()) rmSync(path.join(folder(), other));
     writeFileSync(path.join(folder(), name), bytes);
     expect(await cachedAfter({ diskCache: "10M" })).toBe(0);
   }
