@@ -81,7 +81,7 @@ async function build() {
     }),
     esbuild.build({
       ...shared,
-      entryPoints: ["devices/web/index.ts", "devices/web/worker.ts"],
+      entryPoints: ["devices/web/index.ts", "devices/web/home.ts", "devices/web/worker.ts"],
       outdir: fresh,
       platform: "browser",
       minify: true,

@@ -2,7 +2,7 @@
 
 import { Template } from "@huggingface/jinja";
 import { describe, expect, it } from "vitest";
-import { speak } from "../../devices/node/home/speech.ts";
+import { speak } from "../../devices/home/speech.ts";
 import { spokenTemplate } from "../../runtime/home/answers.ts";
 import { CATALOGUE } from "../../runtime/home/catalogue.ts";
 import { houseFrom } from "../../runtime/home/house.ts";

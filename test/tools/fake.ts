@@ -1,6 +1,7 @@
 /** A library that answers from a script, and a process that only exists in memory. */
 
 import { PassThrough, Readable, Writable } from "node:stream";
+import { homeOf } from "../../devices/home/open.ts";
 import type {
   ChatMessage,
   Delta,
@@ -17,7 +18,8 @@ import type {
 } from "../../devices/node/index.ts";
 import { TARGETS } from "../../devices/profiles/profiles.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
-import type { Api, Environment } from "../../tools/context.ts";
+import type { HomeModel, Understanding, UnderstandOptions } from "../../runtime/home/plain.ts";
+import type { Api, Environment, HomeApi } from "../../tools/context.ts";
 import { main } from "../../tools/main.ts";
 
 const CONFIG = {
@@ -67,6 +69,8 @@ export interface Script {
   reusesPrefix?: boolean;
   /** Prompts of more messages (or characters) than this are too long. */
   longestPrompt?: number;
+  /** What a sentence means, instead of what the model says; `calls` has each sentence as "understand". */
+  understand?: (text: string, options: UnderstandOptions) => Partial<Understanding>;
   duringLoad?: (options: LoadOptions) => void | Promise<void>;
 }
 
@@ -300,6 +304,23 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
   return { api, calls };
 }
 
+/** The real library of houses, with a reader that answers from the script. */
+async function fakeHome(script: Script, { api, calls }: ReturnType<typeof fakeApi>): Promise<HomeApi> {
+  const real = await import("../../devices/node/home/index.ts");
+  const read = async (_: HomeModel, text: string, options: UnderstandOptions): Promise<Understanding> => {
+    const { house: _house, signal: _signal, ...rest } = options;
+    calls.push({ method: "understand", input: text, options: rest });
+    return { text, intents: [], confidence: 0.987, ms: 12.3, ...script.understand?.(text, options) };
+  };
+  return {
+    ...real,
+    async openHome({ house, homeAssistant }) {
+      const place = homeAssistant ? await real.followHomeAssistant(homeAssistant) : real.readHouse(house!);
+      return homeOf({ house: place, phi: await api.load(), read });
+    },
+  };
+}
+
 /** Collects what is written; `fail` makes every later write fail with this code. */
 export class Screen extends Writable {
   text = "";
@@ -330,7 +351,8 @@ export interface Setting extends Script {
 
 /** Runs one command line; `stdout`/`stderr` are what it wrote. */
 export async function piphi(args: string[], setting: Setting = {}) {
-  const { api, calls } = fakeApi(setting);
+  const fake = fakeApi(setting);
+  const { api, calls } = fake;
   const stdout = setting.stdout ?? new Screen(setting.tty);
   const stderr = new Screen(setting.tty);
   const terminal = Object.assign(new PassThrough(), { isTTY: true });
@@ -344,7 +366,7 @@ export async function piphi(args: string[], setting: Setting = {}) {
     interrupt: (setting.interrupt ?? new AbortController()).signal,
     exit: (status) => exits.push(status),
     api: async () => api,
-    home: () => import("../../devices/node/home/index.ts"),
+    home: () => fakeHome(setting, fake),
   });
   const call = (method: string) => calls.find((one) => one.method === method);
   return { code, stdout: stdout.text, stderr: stderr.text, calls, call, exits };

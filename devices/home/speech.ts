@@ -1,10 +1,10 @@
 /** Says what goes with an intent: fills its response template as Home Assistant would, from the house and, where it is live, its states. */
 
 import { Template } from "@huggingface/jinja";
-import { needsOf, responseTemplate } from "../../../runtime/home/answers.ts";
-import type { EntityState } from "../../../runtime/home/assistant/registries.ts";
-import { targetsOf } from "../../../runtime/home/targets.ts";
-import type { Entity, House, Intent } from "../../../runtime/home/types.ts";
+import { needsOf, responseTemplate } from "../../runtime/home/answers.ts";
+import type { EntityState } from "../../runtime/home/assistant/registries.ts";
+import { targetsOf } from "../../runtime/home/targets.ts";
+import type { Entity, House, Intent } from "../../runtime/home/types.ts";
 
 /** The state of an entity, where it is known. */
 export type StateOf = (entityId: string) => EntityState | undefined;
