@@ -22,6 +22,7 @@ const WORDS: Readonly<Record<string, RegExp>> = {
   HassShoppingListAddItem: LISTED,
   HassShoppingListCompleteItem: UNLISTED,
   HassListCompleteItem: UNLISTED,
+  HassMediaPrevious: /\b(previous|last|back|again|before|rewind|replay)\b/,
   HassBroadcast: /\b(broadcast|announce\w*|tell|everyone|everybody|say|speakers?|shout|know|call|message|inform|intercom)\b/,
   HassStartTimer: TIMED,
   HassGetCurrentTime: /\b(time|late|clock|hour)\b/,
@@ -60,7 +61,7 @@ export function isEvident(command: Command, text: string): boolean {
   const { intent, slots } = command;
   if (WORDS[intent] && !WORDS[intent].test(text)) return false;
   const color = choiceOf(command, "color");
-  if (color !== undefined && !text.includes(color)) return false;
+  if (color !== undefined && /^(black|white)$/.test(color) && !text.includes(color)) return false;
   if (slots.has("name")) return true;
   if (/^HassTurn/.test(intent) && choiceOf(command, "domain") === "light") return LIGHT.test(text);
   const deviceClass = choiceOf(command, "device_class");
@@ -72,7 +73,7 @@ const ACTING =
 const FORBIDDEN = [
   /\b(don't|do not) let (?!me forget|us forget)/,
   new RegExp(`\\b(don't|do not|never|must not|mustn't|shouldn't|wouldn't|needn't|rather not)\\b(?! forget)(?: \\w+){0,4}? (${ACTING})\\b`),
-  /^(?!.*\b(did|does|has|have|is|are|was)\b).*\bleave\b(?!.* timer).*\b(on|off|open|closed|shut|locked|unlocked|alone|running|where|as it is|be)\b/,
+  /^(?!.*\b(did|does|has|have|is|are|was)\b.*\bleave\b).*\bleave\b(?!.* timer).*\b(on|off|open|closed|shut|locked|unlocked|alone|running|where|as it is|be)\b/,
   /^(no|nope|nah)?,? ?not (the|my|our|that|this|in|on)\b/,
 ];
 const STILL_MEANT = /\b(don't|do not) (let me forget|you dare forget|need|want (the|any|so much|it (so|too)))\b|\bwhy don't (you|we)\b|\bdon't you (think|want to)\b/;

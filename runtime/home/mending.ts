@@ -43,7 +43,7 @@ class Mending {
 
   mend(command: Command, alone: boolean): Command {
     const steps = [
-      this.timer, this.valve, this.moved, this.relative, this.namedPlace, this.everything, this.windows, this.direction,
+      this.timer, this.valve, this.moved, this.relative, this.namedPlace, this.absent, this.everything, this.windows, this.direction,
       this.humidity, this.wholeHome, this.brightness, this.resumed, this.removed,
     ];
     const mended = steps.reduce((one, step) => step.call(this, one), command);
@@ -103,6 +103,18 @@ class Mending {
     return changed(command, { name: area, area: undefined, domain: undefined, device_class: undefined });
   }
 
+  /** A class that the house has not, where a thing of that kind is called so: "the garage door", which is called "Garage". */
+  private absent(command: Command): Command {
+    const deviceClass = valueOf(command, "device_class");
+    if (!/^Hass(TurnOn|TurnOff|SetPosition)$/.test(command.intent) || deviceClass === undefined || valueOf(command, "domain") !== "cover") return command;
+    if (this.house.entities.some((entity) => entity.domain === "cover" && entity.deviceClass === deviceClass)) return command;
+    const index = this.reading.mentions.findIndex(({ candidates }) =>
+      candidates.some((candidate) => candidate.kind === "entity" && candidate.entity.domain === "cover"),
+    );
+    if (index < 0) return command;
+    return changed(command, { name: { kind: "name", index }, area: undefined, domain: undefined, device_class: undefined });
+  }
+
   /** "Everything off in here". */
   private everything(command: Command): Command {
     if (!/^HassTurn/.test(command.intent) || valueOf(command, "domain") === undefined || isEvident(command, this.text)) return command;
@@ -125,7 +137,7 @@ class Mending {
 
   /** Lights that go off do not go on; an awning that goes out is opened. */
   private direction(command: Command): Command {
-    const awning = valueOf(command, "device_class") === "awning" && /\bout\b/.test(this.text) && !/\b(off|in)\b/.test(this.text);
+    const awning = this.isAwning(command) && /\bout\b/.test(this.text) && !/\b(in|close|shut)\b/.test(this.text);
     if (awning && command.intent === "HassTurnOff") return changed(command, {}, "HassTurnOn");
     if (valueOf(command, "domain") !== "light" || !/\blights? (\w+ )*?(off|out)\b/.test(this.text)) return command;
     if (command.intent !== "HassTurnOn" || /\bon\b/.test(this.text) || !LIGHTS_OFF.test(this.text)) return command;
@@ -136,6 +148,13 @@ class Mending {
   private humidity(command: Command): Command {
     if (command.intent !== "HassClimateGetTemperature" || !/\b(humid\w*|damp\w*)\b/.test(this.text) || /\b(warm|cold|temperature|degrees)\b/.test(this.text)) return command;
     return changed(command, { domain: choice("sensor"), device_class: choice("humidity") }, "HassGetState");
+  }
+
+  private isAwning(command: Command): boolean {
+    const name = command.slots.get("name");
+    if (name?.kind !== "name") return valueOf(command, "device_class") === "awning";
+    const mention = this.reading.mentions[name.index];
+    return mention.candidates.some((candidate) => candidate.kind === "entity" && candidate.entity.deviceClass === "awning");
   }
 
   /** "In the entire house" is not only here. */
@@ -226,6 +245,30 @@ function isRepeated(later: Command, earlier: Command): boolean {
   return [...later.slots].every(([slot, value]) => JSON.stringify(earlier.slots.get(slot)) === JSON.stringify(value));
 }
 
+/** A name that the next command points at too is not this one's, where its "area" is also a thing: "close the garage and lock the door". */
+function apart(commands: readonly Command[], { mentions }: Reading): Command[] {
+  const pointer = (command: Command | undefined, slot: string) => {
+    const value = command?.slots.get(slot);
+    return value?.kind === "name" ? value.index : -1;
+  };
+  return commands.map((command, i) => {
+    const area = pointer(command, "area");
+    const name = pointer(command, "name");
+    const isThing = mentions[area]?.candidates.some(({ kind }) => kind === "entity") ?? false;
+    const taken = name >= 0 && commands.some((other, j) => j !== i && pointer(other, "name") === name);
+    return isThing && taken ? changed(command, { name: command.slots.get("area"), area: undefined }) : command;
+  });
+}
+
+/** "Clean the kitchen, then go back to your dock": who goes back was said before. */
+function docked(commands: readonly Command[], text: string): Command[] {
+  return commands.map((command, i) => {
+    const name = commands[i - 1]?.slots.get("name");
+    if (command.intent !== "HassMediaPrevious" || !name || !/\b(dock|base|charger|home)\b/.test(text)) return command;
+    return /^HassVacuum/.test(commands[i - 1].intent) ? changed(command, { name }, "HassVacuumReturnToBase") : command;
+  });
+}
+
 /** The commands that are meant; empty where none is. */
 export function mend(commands: readonly Command[], reading: Reading, house: House): Command[] {
   const mending = new Mending(reading, house);
@@ -233,7 +276,7 @@ export function mend(commands: readonly Command[], reading: Reading, house: Hous
   if (evident) return [evident];
   const excepted = commands.some(({ slots }) => slots.has("except"));
   if (commands.length === 1 && !excepted && isForbidden(mending.text) && commands[0].intent !== "HassNevermind") return [];
-  const mended = commands.map((command) => mending.mend(command, commands.length === 1));
+  const mended = docked(apart(commands, reading), mending.text).map((command) => mending.mend(command, commands.length === 1));
   return mended.filter(
     (command, i) =>
       command.intent !== "" && isEvident(command, mending.text) && !mended.slice(0, i).some((earlier) => isRepeated(command, earlier)),

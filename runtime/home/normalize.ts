@@ -97,9 +97,12 @@ function fraction(found: string, from: number, to: number): Word {
   return { text: `${value}`, from, to, value };
 }
 
+/** What recognisers write for words that sound alike. */
+const HEARD: Readonly<Record<string, string>> = { lite: "light", lites: "lights", blines: "blinds" };
+
 /** "what's" and "whats" are the same; so are "per cent" and "percent", later. */
 function spelled(text: string): string[] {
-  const right = SPELLINGS[text] ?? text;
+  const right = SPELLINGS[text] ?? HEARD[text] ?? text;
   if (right === "whats") return ["what's"];
   if (right === "dont") return ["don't"];
   if (right === "cant") return ["can't"];
@@ -180,9 +183,21 @@ function spokenNumber(words: readonly Word[], at: number): Read | undefined {
 
 const FRACTIONS: Readonly<Record<string, number>> = { half: 50, halfway: 50, quarter: 25, third: 33 };
 
+/** Words that are meant otherwise where they stand: "a our", "sixty ate", "ad milk to the list". */
+function misheard(words: readonly Word[]): Word[] {
+  return words.map((word, i) => {
+    const before = words[i - 1]?.text ?? "";
+    if (word.text === "our" && /^(an?|half)$/.test(before) && i > 0) return { ...word, text: "hour" };
+    if (word.text === "ad" && i === 0) return { ...word, text: "add" };
+    const last = i === words.length - 1;
+    if (last && TENS[before] !== undefined && (word.text === "ate" || word.text === "for")) return { ...word, text: word.text === "ate" ? "eight" : "four" };
+    return word;
+  });
+}
+
 /** The words of a sentence; see the top. */
 export function wordsOf(sentence: string): Word[] {
-  const words = pieces(sentence);
+  const words = misheard(pieces(sentence));
   const out: Word[] = [];
   for (let i = 0; i < words.length; ) {
     const used = duration(words, i, out) || number(words, i, out);

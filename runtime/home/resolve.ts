@@ -77,6 +77,8 @@ class Resolver {
   command({ intent, slots }: Command): Resolved | undefined {
     const info = CATALOGUE.intents[intent];
     if (!info) return undefined;
+    const list = this.listOf(intent);
+    if (list) return this.command({ intent: intent.replace("ShoppingList", "List"), slots: new Map([...slots, ["name", list]]) });
     const place = this.place(slots);
     const out: Record<string, string | number> = {};
     let except: Candidate | undefined;
@@ -105,6 +107,15 @@ class Resolver {
     if (Object.entries(info.slots).some(([slot, { required }]) => required && out[slot] === undefined)) return undefined;
     if (ONE_OF[intent] && !ONE_OF[intent].some((slot) => out[slot] !== undefined)) return undefined;
     return { name: intent, slots: ordered(out), ...(except && { except }) };
+  }
+
+  /** The list that the sentence calls a shopping list, where it is called otherwise: Home Assistant's own is another one. */
+  private listOf(intent: string): SlotValue | undefined {
+    if (!intent.startsWith("HassShoppingList")) return undefined;
+    const index = this.reading.mentions.findIndex(({ candidates: [candidate] }) => {
+      return candidate.kind === "entity" && candidate.entity.domain === "todo" && !/shopping.?list/i.test(candidate.entity.id + candidate.entity.name);
+    });
+    return index < 0 ? undefined : { kind: "name", index };
   }
 
   /** The area and floor that are named, or the room in which it was heard where that is meant. */

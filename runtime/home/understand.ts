@@ -62,10 +62,11 @@ export async function understand(text: string, options: UnderstandOptions): Prom
   });
 }
 
-/** Of the commands that were kept; of all that was said where none was left out. */
+/** Of the commands that were kept, where those after the first were left out; else of all that was said. */
 function confidenceOf(probabilities: readonly number[], said: readonly Command[], kept: readonly Command[]): number {
   const product = (some: readonly number[]) => some.reduce((all, one) => all * one, 1);
-  if (kept.length === 0 || kept.length === said.length) return product(probabilities);
+  const [first] = kept;
+  if (!first?.tokens || first.tokens[0] > 0 || kept.length === said.length) return product(probabilities);
   return product(kept.flatMap(({ tokens }) => (tokens ? probabilities.slice(...tokens) : [])));
 }
 
