@@ -3,16 +3,22 @@
  *
  * Node 20 (V8 11.3) has relaxed SIMD behind a flag, and its baseline compiler, Liftoff, gives wrong results for the
  * relaxed dot product. Without Liftoff every kernel is compiled once, at full speed, in all versions. What these
- * flags bring is used only after the self-test of runtime/compute/self-test.ts.
+ * flags bring is used only after the self-test of runtime/compute/self-test.ts, and under Node after a trial (trial.ts).
  */
 
 import v8 from "node:v8";
+import { environment } from "./host.ts";
 
+/** "fast": all that speed asks for; "safe": only what the engine's makers ship. */
+export type FlagSet = "fast" | "safe";
+
+let chosen: FlagSet = "fast";
 let retreated = false;
 
 /** V8 13 and newer fuse neighbouring 128-bit operations into 256 bits on x64; PIPHI_REVECTORIZE=0 turns that off. */
 export function revectorizes(): boolean {
-  return !retreated && process.arch === "x64" && majorOfV8() >= 13 && process.env.PIPHI_REVECTORIZE !== "0";
+  const supported = process.arch === "x64" && !("bun" in process.versions) && majorOfV8() >= 13;
+  return supported && chosen === "fast" && !retreated && environment("PIPHI_REVECTORIZE") !== "0";
 }
 
 /** Turns revectorization off for what is compiled from now on; false if it is not on. */
@@ -27,8 +33,9 @@ function majorOfV8(): number {
   return Number.parseInt(process.versions.v8, 10);
 }
 
-/** The options for this engine, in the form that V8 takes. */
-export function engineFlags(): string[] {
+/** The options of a set for this engine, as V8 takes them. Bun has another engine, and needs none. */
+export function engineFlags(set: FlagSet): string[] {
+  if (set === "safe" || "bun" in process.versions) return [];
   const [major, minor] = process.versions.v8.split(".").map(Number);
   return [
     "--no-liftoff",
@@ -40,6 +47,8 @@ export function engineFlags(): string[] {
   ];
 }
 
-export function setEngineFlags(): void {
-  for (const flag of engineFlags()) v8.setFlagsFromString(flag);
+/** Sets the options of a set, for all threads of the process. */
+export function setEngineFlags(set: FlagSet = "fast"): void {
+  chosen = set;
+  for (const flag of engineFlags(set)) v8.setFlagsFromString(flag);
 }
