@@ -27,6 +27,8 @@ export interface UnderstandOptions {
 
 const MOST_CHARACTERS = 1000;
 const MOST_TOKENS = 96;
+/** Nobody says these: what holds them is no sentence. */
+const CONTROLS = /[^\P{Cc}\s]/u;
 /** See tools/train/README.md for how it was chosen. */
 export const THRESHOLD = 0.55;
 
@@ -40,7 +42,7 @@ export async function understand(model: HomeModel, text: string, options: Unders
     const ms = performance.now() - start;
     return { text, intents, confidence, ms, ...(explain && { explain: more ?? nothingRead(reading) }) };
   };
-  if (reading.words.length === 0 || text.length > MOST_CHARACTERS) return finish([], 1);
+  if (reading.words.length === 0 || text.length > MOST_CHARACTERS || CONTROLS.test(text)) return finish([], 1);
   const pieces = await piecesOf(model, reading);
   const { tokens, probabilities } = await answerOf(model, reading, pieces, signal);
   const commands = decodeAnswer(tokens, pieces);
