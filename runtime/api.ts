@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** The public types of the library; `client.ts` and the devices implement them. No imports: these types need no DOM. */
 
 export interface LoadOptions {

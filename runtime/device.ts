@@ -142,7 +142,8 @@ export interface Device {
   /** Opens one file for reading; throws E_NOT_FOUND or E_FILE_READ. `name` is a path, URL or handle name. */
   open(name: string): ByteSource;
   /**
-   * Lets `write` fill a file that appears under its name as a whole, or not at all where it throws; its size. Throws
+   * Lets `write` fill a file that appears under its name as a whole, or not at all where it throws; its size. A new file is
+   * for its owner alone, a replaced one keeps its permissions. Throws
    * E_DISK_FULL or E_FILE_WRITE. Devices without this have no files to write.
    */
   create?(name: string, write: (sink: ByteSink) => Promise<void>): Promise<number>;

@@ -2,11 +2,12 @@
 
 import fs from "node:fs";
 import { readFile } from "node:fs/promises";
-import { Worker } from "node:worker_threads";
+import { Worker, type WorkerOptions } from "node:worker_threads";
 import type { Device, MappedFile, Thread } from "../../runtime/device.ts";
+import { PiPhiError } from "../../runtime/errors.ts";
 import { createWasiHost } from "../wasi/host.ts";
 import { openAhead } from "./direct.ts";
-import { retreat } from "./engine-flags.ts";
+import { engineName, retreat } from "./engine-flags.ts";
 import { openFile } from "./files.ts";
 import { keptFiles } from "./kept.ts";
 import { thisMachine } from "./machine.ts";
@@ -15,12 +16,12 @@ import { availableMemory } from "./memory.ts";
 import { distPath } from "./paths.ts";
 import { pressureGauge } from "./pressure.ts";
 import { PROMOTION_BYTES, type PromotionTask, promoted } from "./promotion.ts";
-import { removeLeftovers, writeAtomically } from "./writing.ts";
+import { PRIVATE_MODE, removeLeftovers, writeAtomically } from "./writing.ts";
 
 export function nodeDevice(): Device {
   let gauge: ReturnType<typeof pressureGauge> | undefined;
   return {
-    name: `node ${process.version} ${process.platform} ${process.arch}`,
+    name: `${engineName()}, ${process.platform} ${process.arch}`,
     // Looked at where it is asked for: most threads do not.
     get threads() {
       return thisMachine().threads;
@@ -35,7 +36,7 @@ export function nodeDevice(): Device {
     open: openFile,
     create(path, write) {
       removeLeftovers(path);
-      return writeAtomically(path, write);
+      return writeAtomically(path, write, PRIVATE_MODE);
     },
     kept: keptFiles(),
     openAhead,
@@ -82,7 +83,7 @@ export type ThreadRole = keyof typeof YOUNG_GENERATION_MB;
 export function startThread(role: ThreadRole): Thread {
   const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB[role] };
   // The caller's own arguments, such as --input-type, are not for this file.
-  const worker = new Worker(distPath("devices/node/worker.js"), { workerData: { role }, resourceLimits, execArgv: [] });
+  const worker = startWorker({ workerData: { role }, resourceLimits, execArgv: [] });
   let ended = false;
   worker.once("error", () => (ended = true));
   return {
@@ -100,6 +101,17 @@ export function startThread(role: ThreadRole): Thread {
     },
     keepAlive: (on) => (on ? worker.ref() : worker.unref()),
   };
+}
+
+function startWorker(options: WorkerOptions): Worker {
+  try {
+    return new Worker(distPath("devices/node/worker.js"), options);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ERR_ACCESS_DENIED") throw error;
+    const message =
+      "Node's permission model keeps PiPhi from starting threads. Start node with --allow-worker, --allow-fs-read=* and, for packs, --allow-fs-write and --allow-addons.";
+    throw new PiPhiError("E_ENGINE", message, { permission: "worker" });
+  }
 }
 
 /** Peak resident bytes: VmHWM on Linux, where `maxRSS` would also count what ran in the process before exec. */

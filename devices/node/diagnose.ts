@@ -9,7 +9,7 @@ import { engineChecks } from "./doctor/engine.ts";
 import { memoryChecks } from "./doctor/memory.ts";
 import { processorChecks } from "./doctor/processor.ts";
 import { storageCheck } from "./doctor/storage.ts";
-import { setEngineFlags } from "./engine-flags.ts";
+import { prepareEngine, runTrial } from "./engine-trial.ts";
 import { thisMachine } from "./machine.ts";
 import { storeFolder } from "./paths.ts";
 import { runProgram } from "./thermal.ts";
@@ -21,10 +21,12 @@ export interface Diagnosis {
 }
 
 export async function diagnose(): Promise<Diagnosis> {
-  setEngineFlags();
+  // An answer ends in a process of its own: a fault of the engine there would end this one without a word.
+  const trial = await runTrial("fast");
+  await prepareEngine();
   const kernels = await examineKernels(nodeDevice());
   const checks = [
-    ...engineChecks(kernels),
+    ...engineChecks(kernels, trial),
     ...processorChecks(HOST_TREE, thisMachine(), runProgram),
     ...memoryChecks(HOST_TREE, os.totalmem()),
     await storageCheck(storeFolder()),

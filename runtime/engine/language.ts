@@ -19,7 +19,7 @@ export class Language {
     /** Ids that the model has a row of its embedding for. */
     private readonly vocabSize: number,
   ) {
-    this.tokenizer = createTokenizer(vocabularyOf(metadata));
+    this.tokenizer = createTokenizer(vocabularyOf(metadata, vocabSize));
     this.format = promptFormat(this.tokenizer, promptMetadata(metadata));
     this.table = new SamplingTable(this.tokenizer.vocabSize, (id) => this.tokenizer.isPadding(id));
   }

@@ -1,9 +1,10 @@
 /** How a model's weights come to be where the layout says, and what keeps them there. */
 
 import type { MemoryUse, Progress } from "../api.ts";
-import type { ByteSource, Device, MappedFile, Thread } from "../device.ts";
+import type { Device, MappedFile, Thread } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
 import type { Layout } from "../plan/layout.ts";
+import { refuseChanged } from "../weights/faults.ts";
 import { type LoadPlan, loadVectors, planCopy, planLoad } from "../weights/load.ts";
 import type { Model } from "../weights/model.ts";
 import type { FromReader, ReaderTask } from "./reader.ts";
@@ -82,6 +83,7 @@ export class Residence {
     if (model.weights.manifest) loadVectors(model.weights.manifest, model.shape, memory.buffer, layout.vectors);
     if (layout.mode === "streamed") await this.startReader(report);
     else if (loadPlan.pieces.length > 0) load(report);
+    refuseChanged(model.sources);
     report(totalBytes);
   }
 
@@ -97,13 +99,7 @@ export class Residence {
 
   /** Throws E_PACK_CHANGED where the file that weights are taken from is not what it was. */
   check(): void {
-    const source: ByteSource | undefined = this.loadPlan === NOTHING ? this.file?.source : undefined;
-    if (source?.unchanged?.() !== false) return;
-    throw new PiPhiError(
-      "E_PACK_CHANGED",
-      `${source.name} was changed while it is in use. Load the model again; replace packs by renaming a new file over them.`,
-      { file: source.name },
-    );
+    if (this.loadPlan === NOTHING && this.file) refuseChanged([this.file.source]);
   }
 
   /** Memory is short: see MappedFile. Between passes only. */
