@@ -2,9 +2,9 @@
 
 import type { Phi } from "../api.ts";
 import { type Command, decodeAnswer } from "./answer.ts";
-import { idOf } from "./mentions.ts";
 import { mend } from "./mending.ts";
-import { type Reading, promptOf, read } from "./reading.ts";
+import { idOf } from "./mentions.ts";
+import { promptOf, type Reading, read } from "./reading.ts";
 import { resolve } from "./resolve.ts";
 import { shapeOf } from "./shape.ts";
 import { tokenOf } from "./tokens.ts";
@@ -28,6 +28,8 @@ export interface UnderstandOptions {
 
 const MOST_CHARACTERS = 1000;
 const MOST_TOKENS = 96;
+/** Nobody says these: what holds them is no sentence. */
+const CONTROLS = /[^\P{Cc}\s]/u;
 /** See tools/train/README.md for how it was chosen. */
 export const THRESHOLD = 0.55;
 
@@ -40,7 +42,7 @@ export async function understand(text: string, options: UnderstandOptions): Prom
     const ms = performance.now() - start;
     return { text, intents, confidence, ms, ...(explain && { explanation: more ?? nothingRead(reading) }) };
   };
-  if (reading.words.length === 0 || text.length > MOST_CHARACTERS) return finish([], 1);
+  if (reading.words.length === 0 || text.length > MOST_CHARACTERS || CONTROLS.test(text)) return finish([], 1);
   const pieces = await piecesOf(model, reading);
   const { tokens, probabilities } = await answerOf(model, reading, pieces, signal);
   const commands = decodeAnswer(tokens, pieces);
@@ -56,16 +58,20 @@ export async function understand(text: string, options: UnderstandOptions): Prom
   if (!explain) return finish(intents, confidence);
   return finish(intents, confidence, {
     ...nothingRead(reading),
-    answer: tokens.map((id, i) => ({ token: tokenOf(id) ?? wordOf(id, pieces, reading), probability: probabilities[i] })),
+    answer: tokens.map((id, i) => ({
+      token: tokenOf(id) ?? wordOf(id, pieces, reading),
+      probability: probabilities[i],
+    })),
     meant: resolved ?? [],
     ...(refused !== undefined && { refused }),
   });
 }
 
-/** Of the commands that were kept; of all that was said where none was left out. */
+/** Of the commands that were kept, where those after the first were left out; else of all that was said. */
 function confidenceOf(probabilities: readonly number[], said: readonly Command[], kept: readonly Command[]): number {
   const product = (some: readonly number[]) => some.reduce((all, one) => all * one, 1);
-  if (kept.length === 0 || kept.length === said.length) return product(probabilities);
+  const [first] = kept;
+  if (!first?.tokens || first.tokens[0] > 0 || kept.length === said.length) return product(probabilities);
   return product(kept.flatMap(({ tokens }) => (tokens ? probabilities.slice(...tokens) : [])));
 }
 
@@ -85,9 +91,19 @@ async function piecesOf(model: HomeModel, { words }: Reading): Promise<number[][
   return out;
 }
 
-async function answerOf(model: HomeModel, reading: Reading, pieces: readonly (readonly number[])[], signal?: AbortSignal) {
+async function answerOf(
+  model: HomeModel,
+  reading: Reading,
+  pieces: readonly (readonly number[])[],
+  signal?: AbortSignal,
+) {
   const automaton = shapeOf(reading, pieces);
-  const generation = model.generate(promptOf(reading, pieces), { automaton, maxTokens: MOST_TOKENS, logprobs: 0, signal });
+  const generation = model.generate(promptOf(reading, pieces), {
+    automaton,
+    maxTokens: MOST_TOKENS,
+    logprobs: 0,
+    signal,
+  });
   const tokens: number[] = [];
   const probabilities: number[] = [];
   for await (const delta of generation) {
@@ -104,7 +120,10 @@ function nothingRead({ words, mentions }: Reading): Explanation {
   return {
     words: words.map(({ text }) => text),
     names: mentions.map(({ from, to, likeness, candidates }) => ({
-      said: words.slice(from, to).map(({ text }) => text).join(" "),
+      said: words
+        .slice(from, to)
+        .map(({ text }) => text)
+        .join(" "),
       likeness,
       candidates: candidates.map(idOf),
     })),

@@ -127,7 +127,7 @@ const CHECKSUM_KEY = "piphi.pack.checksum";
 
 const packs: Reader = {
   name: "packs",
-  share: 4,
+  share: 2,
   async seeds() {
     const files = [{}, { fused: false, type: "Q8_0" }].map(async (more, i) => {
       const pack = temporaryPath(`fuzzed-${i}.pack.gguf`);
