@@ -3,7 +3,6 @@
  * memory. An execution depends on the seed, the reader's name and its number alone, so that each can be done again.
  */
 
-import { writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { crc32 } from "../../runtime/weights/crc32.ts";
@@ -118,5 +117,5 @@ function watch(name: string, seed: number) {
 export function printReport({ name, executions, outcomes, slowestMs }: Report): void {
   const counts = Object.entries(outcomes).sort(([, a], [, b]) => b - a);
   const text = counts.map(([code, count]) => `${code} ${count}`).join(", ");
-  writeSync(1, `${name}: ${executions} executions, slowest ${slowestMs.toFixed(0)} ms: ${text}\n`);
+  console.log(`${name}: ${executions} executions, slowest ${slowestMs.toFixed(0)} ms: ${text}`);
 }
