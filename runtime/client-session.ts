@@ -3,6 +3,7 @@
 import type { ChatMessage, Delta, GenerateOptions, GenerateResult, Generation, SaveOptions, Session } from "./api.ts";
 import type { SessionTicket } from "./engine/sessions.ts";
 import { PiPhiError } from "./errors.ts";
+import { givenOptions } from "./options.ts";
 import type { Method, Methods } from "./protocol.ts";
 
 /** How a session reaches its engine. */
@@ -34,12 +35,14 @@ export class ClientSession implements Session {
     this.note = note;
   }
 
-  generate(prompt: string | readonly number[], { signal, ...options }: GenerateOptions = {}): Generation {
+  generate(prompt: string | readonly number[], given?: GenerateOptions): Generation {
+    const { signal, ...options } = givenOptions(given);
     const { session, link } = this;
     return link.stream((emit, stop) => link.request("generate", { prompt, options, session }, stop, emit), signal);
   }
 
-  chat(messages: readonly ChatMessage[], { signal, ...options }: GenerateOptions = {}): Generation {
+  chat(messages: readonly ChatMessage[], given?: GenerateOptions): Generation {
+    const { signal, ...options } = givenOptions(given);
     const { session, link } = this;
     return link.stream((emit, stop) => link.request("chat", { messages, options, session }, stop, emit), signal);
   }
@@ -48,11 +51,13 @@ export class ClientSession implements Session {
     return this.link.request("sessionTokens", { session: this.session });
   }
 
-  save(path: string, { note = this.note, signal }: SaveOptions = {}): Promise<number> {
+  async save(path: string, given?: SaveOptions): Promise<number> {
+    const { note = this.note, signal } = givenOptions(given);
     return this.link.request("saveSession", { session: this.session, path, note }, signal);
   }
 
-  export({ note = this.note, signal }: SaveOptions = {}): Promise<Uint8Array> {
+  async export(given?: SaveOptions): Promise<Uint8Array> {
+    const { note = this.note, signal } = givenOptions(given);
     return this.link.request("exportSession", { session: this.session, note }, signal);
   }
 

@@ -68,6 +68,7 @@ async function build() {
         "devices/node/index.ts",
         "devices/node/home/index.ts",
         "devices/node/worker.ts",
+        "devices/node/trial-child.ts",
         "tools/cli.ts",
         "tools/home/evaluate.ts",
       ],
@@ -81,7 +82,7 @@ async function build() {
     }),
     esbuild.build({
       ...shared,
-      entryPoints: ["devices/web/index.ts", "devices/web/worker.ts"],
+      entryPoints: ["index", "core", "home", "worker"].map((name) => `devices/web/${name}.ts`),
       outdir: fresh,
       platform: "browser",
       minify: true,

@@ -26,7 +26,6 @@ export function openAhead(path: string): DirectSource {
   const opened = [buffered, ...(unbuffered === undefined ? [] : [unbuffered])];
   let direct = unbuffered !== undefined;
   const { size } = fs.fstatSync(buffered);
-  const c = libc();
 
   const readOnce = async (offset: number, into: Uint8Array): Promise<number> => {
     const fd = direct ? unbuffered! : buffered;
@@ -51,7 +50,9 @@ export function openAhead(path: string): DirectSource {
         // A short read may end anywhere; from there on only the page cache can help.
         if (done < into.length && done % 512 !== 0) direct = false;
       }
-      if (!direct && typeof c === "object") c.adviseFile(buffered, offset, into.length, "dontNeed");
+      if (direct) return;
+      const c = libc();
+      if (typeof c === "object") c.adviseFile(buffered, offset, into.length, "dontNeed");
     },
     direct: () => direct,
     close() {

@@ -2,16 +2,16 @@
 
 import { connect } from "../../runtime/client.ts";
 import type { Estimate, LoadOptions, Phi } from "../../runtime/index.ts";
-import { denseOf, type PlanningDevice } from "../../runtime/options.ts";
+import { denseOf, givenOptions, type PlanningDevice } from "../../runtime/options.ts";
 import { estimateModel } from "../../runtime/plan/estimate.ts";
 import { withStorage } from "../profiles/profiles.ts";
 import { nodeDevice, startThread } from "./device.ts";
-import { setEngineFlags } from "./engine-flags.ts";
 import { openFile } from "./files.ts";
 import { EMBEDDED_MODEL } from "./paths.ts";
 import { readSpeed } from "./read-speed.ts";
 import { packFor, SMALLEST_BYTES } from "./store.ts";
 import { type DeviceEstimate, estimateFor } from "./targets.ts";
+import { settleEngineFlags } from "./trial.ts";
 
 export * from "../../runtime/index.ts";
 export { DEVICE_IDS, TARGETS } from "../profiles/profiles.ts";
@@ -35,8 +35,9 @@ export interface NodeLoadOptions extends LoadOptions {
  * @param model path of a GGUF file (any one of its shards) or of a pack; default: the embedded model
  * @throws PiPhiError for files, options and machines that cannot work
  */
-export async function load(model: string = EMBEDDED_MODEL, options: NodeLoadOptions = {}): Promise<Phi> {
-  setEngineFlags();
+export async function load(model: string = EMBEDDED_MODEL, given?: NodeLoadOptions): Promise<Phi> {
+  const options = givenOptions(given);
+  await settleEngineFlags();
   const { pack, ...rest } = options;
   const { onProgress, signal } = options;
   const stored = { dense: denseOf(options), make: pack ?? false, onProgress, signal };
@@ -51,8 +52,8 @@ const PROBE = { bytes: 64 << 20, ms: 150 };
  * What loading would take, from the file's header alone; with `pack`, as the pack that would be made of it if it is large. Where weights
  * would be streamed, reads the file for a moment to predict how fast. Throws only for files that cannot be loaded at all.
  */
-export async function estimate(model: string = EMBEDDED_MODEL, options: NodeLoadOptions = {}): Promise<Estimate> {
-  const { pack, ...rest } = options;
+export async function estimate(model: string = EMBEDDED_MODEL, options?: NodeLoadOptions): Promise<Estimate> {
+  const { pack, ...rest } = givenOptions(options);
   const device = nodeDevice();
   const plan = (machine: PlanningDevice) => {
     return estimateModel(machine, openFile, model, rest, pack ? SMALLEST_BYTES : undefined);
@@ -68,5 +69,5 @@ export async function estimate(model: string = EMBEDDED_MODEL, options: NodeLoad
  * Without a model: Phi-2 in Q4_0. Throws E_USAGE for an unknown device.
  */
 export async function estimateOn(device: string, model?: string, options: LoadOptions = {}): Promise<DeviceEstimate> {
-  return estimateFor(device, model, options);
+  return estimateFor(device, model, givenOptions(options));
 }

@@ -4,6 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import type { ByteSource, Device } from "../../runtime/device.ts";
 import { PiPhiError, type SerializedError } from "../../runtime/errors.ts";
+import { givenOptions } from "../../runtime/options.ts";
 import { refuseChanged } from "../../runtime/weights/faults.ts";
 import { type Model, openModel } from "../../runtime/weights/model.ts";
 import { packBytes, writePack } from "../../runtime/weights/packer.ts";
@@ -41,13 +42,13 @@ const SPARE_BYTES = 64 << 20;
  * Makes a pack of a model file, on a thread of its own; the file's size. What was left of an earlier attempt is
  * replaced. Throws what reading a model throws, E_DISK_FULL, E_FILE_WRITE and E_CANCELLED; then there is no new file.
  */
-export function packFile(input: string, output: string, options: PackFileOptions = {}): Promise<number> {
-  return runPacker(input, output, options);
+export async function packFile(input: string, output: string, options?: PackFileOptions): Promise<number> {
+  return runPacker(input, output, givenOptions(options));
 }
 
 /** Compares all of a pack with its checksums; throws E_FILE_CORRUPT and what reading throws. */
-export async function checkPack(file: string, options: PackFileOptions = {}): Promise<void> {
-  await runPacker(file, undefined, options);
+export async function checkPack(file: string, options?: PackFileOptions): Promise<void> {
+  await runPacker(file, undefined, givenOptions(options));
 }
 
 function runPacker(input: string, output: string | undefined, options: PackFileOptions): Promise<number> {

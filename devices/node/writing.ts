@@ -87,8 +87,10 @@ export function makeFolders(folder: string): void {
     } catch (error) {
       // Another process may have been faster.
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== "EEXIST" || !fs.statSync(each).isDirectory())
-        throw writeError(folder, error as NodeJS.ErrnoException);
+      if (code === "EEXIST" && fs.statSync(each).isDirectory()) continue;
+      // The folder above is there by now: its file system makes none.
+      if (code === "ENOENT") throw writeError(folder, errnoError("ENOTSUP", "the file system takes no folders"));
+      throw writeError(folder, error as NodeJS.ErrnoException);
     }
   }
 }
@@ -211,6 +213,7 @@ export function writeError(file: string, error: NodeJS.ErrnoException): PiPhiErr
     EFBIG: "The file system cannot hold files of this size (FAT ends at 4 GiB): choose another one.",
     ENOENT: "The folder does not exist: make it first.",
     EISDIR: "There is a folder of that name: choose another name.",
+    ENOTSUP: "Choose another folder (PIPHI_HOME is the store's; --no-pack needs none).",
     ENOTDIR: "A part of the path is a file: choose another folder.",
     ENAMETOOLONG: "The name is too long for the file system: choose a shorter one.",
     ELOOP: "The symbolic links lead in a circle: choose another name.",

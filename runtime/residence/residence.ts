@@ -2,7 +2,6 @@
 
 import type { MemoryUse, Progress } from "../api.ts";
 import type { Device, MappedFile, Thread } from "../device.ts";
-import type { Member } from "../engine/member.ts";
 import { PiPhiError } from "../errors.ts";
 import type { Layout } from "../plan/layout.ts";
 import { refuseChanged } from "../weights/faults.ts";
@@ -73,14 +72,17 @@ export class Residence {
     }
   }
 
-  /** Brings the weights that stay into memory; the team has joined. Throws what reading throws, and E_TENSOR_VALUES. */
-  async fill(leader: Member, onProgress: (progress: Progress) => void): Promise<void> {
+  /** Brings the weights that stay into memory; the team has joined, and `load`s what is to be loaded with it. Throws what reading throws, and E_TENSOR_VALUES. */
+  async fill(
+    load: (onBytes: (bytes: number) => void) => void,
+    onProgress: (progress: Progress) => void,
+  ): Promise<void> {
     const { model, layout, memory, loadPlan } = this;
     const totalBytes = this.layout.mode === "streamed" ? layout.bytes.weights : loadPlan.totalBytes;
     const report = (loadedBytes: number) => onProgress({ phase: "weights", loadedBytes, totalBytes });
     if (model.weights.manifest) loadVectors(model.weights.manifest, model.shape, memory.buffer, layout.vectors);
     if (layout.mode === "streamed") await this.startReader(report);
-    else if (loadPlan.pieces.length > 0) leader.load(report);
+    else if (loadPlan.pieces.length > 0) load(report);
     refuseChanged(model.sources);
     report(totalBytes);
   }
