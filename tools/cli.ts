@@ -1,16 +1,18 @@
 #!/usr/bin/env node
 /** The `piphi` process: streams, signals, exit code. */
 
-import { main } from "./main.ts";
+import { main, SIGNAL_CODES } from "./main.ts";
 import { reportError } from "./report.ts";
 
 const interrupt = new AbortController();
 
-process.on("SIGINT", () => {
-  // The first press ends the work, a second one does not wait for it.
-  if (interrupt.signal.aborted) process.exit(130);
-  interrupt.abort();
-});
+for (const [name, code] of Object.entries(SIGNAL_CODES)) {
+  process.on(name, () => {
+    // The first one ends the work, and saves what is to be saved; a second one does not wait for it.
+    if (interrupt.signal.aborted) process.exit(code);
+    interrupt.abort(name);
+  });
+}
 
 process.on("uncaughtException", (error) => {
   process.exit(reportError(error, false, process));
