@@ -2,7 +2,6 @@
 
 export type { FollowOptions, LiveHouse } from "../../runtime/home/assistant/follow.ts";
 export type { EntityState, HouseDocument } from "../../runtime/home/assistant/registries.ts";
-export type { Explanation } from "../../runtime/home/plain.ts";
 export { areaCalled, targetsOf } from "../../runtime/home/targets.ts";
 export type * from "../../runtime/home/types.ts";
 export type { Home, OpenHomeOptions, SpokenIntent, SpokenUnderstanding, UnderstandOptions } from "./open.ts";

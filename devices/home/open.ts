@@ -4,9 +4,9 @@ import { PiPhiError } from "../../runtime/errors.ts";
 import { spokenTemplate } from "../../runtime/home/answers.ts";
 import type { OpenSocket } from "../../runtime/home/assistant/connection.ts";
 import { type FollowOptions, LiveHouse } from "../../runtime/home/assistant/follow.ts";
-import type { Understanding, understand as understandSentence } from "../../runtime/home/plain.ts";
 import { areaCalled } from "../../runtime/home/targets.ts";
-import type { Area, House, Intent } from "../../runtime/home/types.ts";
+import type { Area, House, Intent, Understanding } from "../../runtime/home/types.ts";
+import type { understand as understandSentence } from "../../runtime/home/understand.ts";
 import type { Phi } from "../../runtime/index.ts";
 import { type StateOf, speak } from "./speech.ts";
 

@@ -3,8 +3,8 @@
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { Socket } from "../../runtime/home/assistant/connection.ts";
 import { houseFrom } from "../../runtime/home/house.ts";
-import { understand as understandSentence } from "../../runtime/home/plain.ts";
 import type { House } from "../../runtime/home/types.ts";
+import { understand as understandSentence } from "../../runtime/home/understand.ts";
 import { homeDoors } from "../home/open.ts";
 import { EMBEDDED_MODEL, load } from "./index.ts";
 

@@ -39,8 +39,9 @@ import type { EngineGenerateOptions } from "./writer.ts";
 
 /** Drafts verified at once where a pass over the weights is expensive: with the last token, two groups of four. */
 const STREAMED_DRAFTS = 7;
-/** Of the memory that is left, what texts that belong to nobody any more may keep at most. */
+/** Of the memory that is left, what texts that belong to nobody any more may keep at most; and where nobody knows what is left. */
 const MOST_KEPT_BYTES = 2 ** 30;
+const BLIND_KEPT_BYTES = 2 ** 27;
 /** Requests of callers on the engine's own thread have no number, and cannot be cancelled one by one. */
 const NOBODYS = 0;
 
@@ -68,7 +69,8 @@ export class Engine {
     const caches = { layout, buffer, kernels: leader.kernels };
     const sequences = Array.from({ length: layout.sequences }, (_, i) => new Sequence(caches, i));
     this.language = language;
-    this.pool = new Pool(sequences, spareBytes, Math.min(spareBytes / 2, MOST_KEPT_BYTES));
+    const keptBytes = Number.isFinite(spareBytes) ? Math.min(spareBytes / 2, MOST_KEPT_BYTES) : BLIND_KEPT_BYTES;
+    this.pool = new Pool(sequences, spareBytes, keptBytes);
     this.signals = new Signals(buffer, layout.control);
     this.mail = new Mail(device.sharedMemory ? this.signals : undefined);
     this.steward = new Steward(device, leader, residence, memory, this.pool);
@@ -205,11 +207,8 @@ export class Engine {
       const steps = new Map<number, number>();
       const onStep = ({ number, ms }: Pass) => void steps.set(number, ms);
       const answers = prompts.map((prompt) => {
-        return new Answer(
-          { ...this.answerMeans(), emit: () => {}, onStep },
-          this.language.idsOf(prompt, "", options.special),
-          options,
-        );
+        const means = { ...this.answerMeans(), emit: () => {}, onStep };
+        return new Answer(means, this.language.idsOf(prompt, "", options.special), options);
       });
       await Promise.all(answers.map((answer) => this.schedule.run(request, answer)));
       const results = answers.map(({ result }) => result);

@@ -19,7 +19,8 @@ import type {
 } from "../../devices/node/index.ts";
 import { TARGETS } from "../../devices/profiles/profiles.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
-import type { HomeModel, Understanding, UnderstandOptions } from "../../runtime/home/plain.ts";
+import type { Understanding } from "../../runtime/home/types.ts";
+import type { HomeModel, UnderstandOptions } from "../../runtime/home/understand.ts";
 import type { Api, Environment, HomeApi } from "../../tools/context.ts";
 import { main } from "../../tools/main.ts";
 

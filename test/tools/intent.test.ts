@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Understanding, UnderstandOptions } from "../../runtime/home/plain.ts";
+import type { Understanding } from "../../runtime/home/types.ts";
+import type { UnderstandOptions } from "../../runtime/home/understand.ts";
 import { FakeHomeAssistant, TOKEN } from "../fixtures/home-assistant.ts";
 import { piphi, type Setting } from "./fake.ts";
 

@@ -1,8 +1,10 @@
-/** Commands through the embedded model, held against a house. */
+/** Sentences through the embedded model, in a house. */
 
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Home, openHome, readHouse, understand, unload } from "../../devices/node/home/index.ts";
+import { load } from "../../devices/node/index.ts";
+import { understand as understandSentence } from "../../runtime/home/understand.ts";
 
 const HOUSE = readHouse(readFileSync(new URL("../../examples/house.yaml", import.meta.url), "utf8"));
 let home: Home;
@@ -32,14 +34,55 @@ describe("commands", () => {
     expect(await meaning("turn on the lights in the dungeon")).toEqual([]);
   });
 
+  it.each([
+    ["turn off the bedroom lamp and lock the front door", ["HassTurnOff Bedside Lamp", "HassTurnOn Front Door"]],
+    ["TURN ON THE READING LAMP", ["HassTurnOn Reading Lamp"]],
+    ["set the bedroom thermostat to 21°C", ["HassClimateSetTemperature Bedroom Thermostat 21"]],
+    ["dim the star lamp to half", ["HassLightSet Star Lamp 50"]],
+    ["please don't unlock the front door", []],
+    ["he told me to turn on the lights", []],
+    ["mach das licht an", []],
+    ["garage", []],
+    ["set the reading lamp to 150 percent", []],
+    ["raise the temperature by 2 degrees", []],
+  ])("%s", async (text, wanted) => {
+    const { intents } = await home.understand(text);
+    expect(intents.map(({ name, slots }) => [name, ...Object.values(slots)].join(" "))).toEqual(wanted);
+  });
+
+  it("a room that is only meant is the one where it was said", async () => {
+    expect(await meaning("lights on", "Bedroom")).toMatchObject([
+      { name: "HassTurnOn", area: "Bedroom", domain: "light" },
+    ]);
+    expect(await meaning("lights on")).toMatchObject([{ name: "HassTurnOn", domain: "light" }]);
+  });
+
+  it("an exception is left out", async () => {
+    const done = await meaning("turn off all the lights except the bedroom");
+    const places = done.map((slots) => ("area" in slots ? slots.area : slots.name));
+    expect(places).toContain("Kitchen");
+    expect(places).not.toContain("Bedroom");
+  });
+
   it("explains itself", async () => {
-    const { confidence, explain } = await home.understand("turn on the lights in the dungeon", { explain: true });
+    const { confidence, explain } = await home.understand("turn on the reeding lamp", { explain: true });
     expect(explain).toMatchObject({
+      words: ["turn", "on", "the", "reeding", "lamp"],
+      names: [{ said: "reeding lamp", candidates: ["light.reading_lamp"] }],
       meant: [{ name: "HassTurnOn" }],
-      refused: expect.stringMatching(/nothing that is called so/),
     });
-    expect(confidence).toBeGreaterThan(0);
+    expect(explain!.answer[0]).toMatchObject({ token: "<i:HassTurnOn>", probability: expect.closeTo(1, 1) });
+    expect(confidence).toBeGreaterThan(0.5);
     expect(confidence).toBeLessThanOrEqual(1);
+  });
+
+  it("below the threshold nothing is done", async () => {
+    const options = { house: HOUSE, threshold: 1.01, explain: true };
+    await using phi = await load();
+    expect(await understandSentence(phi, "turn on the reading lamp", options)).toMatchObject({
+      intents: [],
+      explain: { refused: expect.stringMatching(/confidence/), meant: [{ name: "HassTurnOn" }] },
+    });
   });
 });
 
