@@ -68,7 +68,6 @@ async function build() {
         "devices/node/index.ts",
         "devices/node/home/index.ts",
         "devices/node/worker.ts",
-        "devices/node/trial.ts",
         "tools/cli.ts",
         "tools/home/evaluate.ts",
       ],

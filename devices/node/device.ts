@@ -2,12 +2,11 @@
 
 import fs from "node:fs";
 import { readFile } from "node:fs/promises";
-import { Worker, type WorkerOptions } from "node:worker_threads";
+import { Worker } from "node:worker_threads";
 import type { Device, MappedFile, Thread } from "../../runtime/device.ts";
-import { PiPhiError } from "../../runtime/errors.ts";
 import { createWasiHost } from "../wasi/host.ts";
 import { openAhead } from "./direct.ts";
-import { engineName, retreat } from "./engine-flags.ts";
+import { retreat } from "./engine-flags.ts";
 import { openFile } from "./files.ts";
 import { keptFiles } from "./kept.ts";
 import { thisMachine } from "./machine.ts";
@@ -21,7 +20,7 @@ import { PRIVATE_MODE, removeLeftovers, writeAtomically } from "./writing.ts";
 export function nodeDevice(): Device {
   let gauge: ReturnType<typeof pressureGauge> | undefined;
   return {
-    name: `${engineName()}, ${process.platform} ${process.arch}`,
+    name: `node ${process.version} ${process.platform} ${process.arch}`,
     // Looked at where it is asked for: most threads do not.
     get threads() {
       return thisMachine().threads;
@@ -83,7 +82,7 @@ export type ThreadRole = keyof typeof YOUNG_GENERATION_MB;
 export function startThread(role: ThreadRole): Thread {
   const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB[role] };
   // The caller's own arguments, such as --input-type, are not for this file.
-  const worker = startWorker({ workerData: { role }, resourceLimits, execArgv: [] });
+  const worker = new Worker(distPath("devices/node/worker.js"), { workerData: { role }, resourceLimits, execArgv: [] });
   let ended = false;
   worker.once("error", () => (ended = true));
   return {
@@ -101,17 +100,6 @@ export function startThread(role: ThreadRole): Thread {
     },
     keepAlive: (on) => (on ? worker.ref() : worker.unref()),
   };
-}
-
-function startWorker(options: WorkerOptions): Worker {
-  try {
-    return new Worker(distPath("devices/node/worker.js"), options);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ERR_ACCESS_DENIED") throw error;
-    const message =
-      "Node's permission model keeps PiPhi from starting threads. Start node with --allow-worker, --allow-fs-read=* and, for packs, --allow-fs-write and --allow-addons.";
-    throw new PiPhiError("E_ENGINE", message, { permission: "worker" });
-  }
 }
 
 /** Peak resident bytes: VmHWM on Linux, where `maxRSS` would also count what ran in the process before exec. */

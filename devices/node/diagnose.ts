@@ -9,7 +9,7 @@ import { engineChecks } from "./doctor/engine.ts";
 import { memoryChecks } from "./doctor/memory.ts";
 import { processorChecks } from "./doctor/processor.ts";
 import { storageCheck } from "./doctor/storage.ts";
-import { prepareEngine, runTrial } from "./engine-trial.ts";
+import { setEngineFlags } from "./engine-flags.ts";
 import { thisMachine } from "./machine.ts";
 import { storeFolder } from "./paths.ts";
 import { runProgram } from "./thermal.ts";
@@ -21,12 +21,10 @@ export interface Diagnosis {
 }
 
 export async function diagnose(): Promise<Diagnosis> {
-  // An answer ends in a process of its own: a fault of the engine there would end this one without a word.
-  const trial = await runTrial("fast");
-  await prepareEngine();
+  setEngineFlags();
   const kernels = await examineKernels(nodeDevice());
   const checks = [
-    ...engineChecks(kernels, trial),
+    ...engineChecks(kernels),
     ...processorChecks(HOST_TREE, thisMachine(), runProgram),
     ...memoryChecks(HOST_TREE, os.totalmem()),
     await storageCheck(storeFolder()),

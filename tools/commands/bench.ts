@@ -134,7 +134,7 @@ async function benchmark(
     model: info.name,
     kernel: info.kernel,
     threads: info.threads,
-    engine: engineName(),
+    engine: `node ${process.version} (v8 ${process.versions.v8})`,
     repeat: asked.repeats,
     depth,
     prefill: { tokens: promptTokens, tokensPerSecond: prefill },

@@ -6,7 +6,7 @@ import { ASSISTANT_FLAGS, assistantOf } from "../home-flags.ts";
 import { readText, refuseWords } from "../input.ts";
 import { linesOf } from "../lines.ts";
 import { defineCommand, text, toggle, usageError, type Values } from "../options.ts";
-import { columns, formatMs, palette, printable, writeJson } from "../output.ts";
+import { columns, formatMs, palette, plural, printable, writeJson } from "../output.ts";
 import { errorDocument } from "../report.ts";
 
 const FLAGS = {
@@ -41,20 +41,20 @@ const slotsText = (slots: Readonly<Record<string, unknown>>) =>
 const percent = (share: number) => `${(100 * share).toFixed(share > 0.995 ? 1 : 0)} %`;
 
 /** The names found, the answer token by token, and why nothing is done. */
-function explanationOf({ explain }: SpokenUnderstanding): string {
-  if (explain === undefined) return "";
-  const names = explain.names.map(({ said, likeness, candidates }) => [
+function explanationOf({ explanation }: SpokenUnderstanding): string {
+  if (explanation === undefined) return "";
+  const names = explanation.names.map(({ said, likeness, candidates }) => [
     `"${said}"`,
     likeness < 1 ? `alike to ${percent(likeness)}` : "exact",
     candidates.join(", "),
   ]);
-  const answer = explain.answer.map(({ token, probability }) => [percent(probability), token]);
-  const meant = explain.meant.map(({ name, slots }) => [name, slotsText(slots)]);
+  const answer = explanation.answer.map(({ token, probability }) => [percent(probability), token]);
+  const meant = explanation.meant.map(({ name, slots }) => [name, slotsText(slots)]);
   const sections: [string, string[][], string?][] = [
-    ["Words", [[explain.words.join(" ")]]],
+    ["Words", [[explanation.words.join(" ")]]],
     ["Names", names],
     ["Answer", answer, "r"],
-    ["Meant", explain.refused === undefined ? [] : [...meant, ["not done, because", explain.refused]]],
+    ["Meant", explanation.refused === undefined ? [] : [...meant, ["not done, because", explanation.refused]]],
   ];
   return sections
     .filter(([, rows]) => rows.length > 0)
@@ -109,7 +109,11 @@ async function answerLines(home: Home, { area }: UnderstandOptions, wanted: bool
     context.stdout.write(`${JSON.stringify(document)}\n`);
   }
   if (wrong > 0)
-    throw new PiPhiError("E_USAGE", `${wrong} lines could not be read. Their documents say why.`, { wrong });
+    throw new PiPhiError(
+      "E_USAGE",
+      `${plural(wrong, "line")} could not be read. Look at "error" in the documents printed for them.`,
+      { wrong },
+    );
 }
 
 export const intent = defineCommand({

@@ -1,30 +1,19 @@
 /** The JavaScript engine, and what its WebAssembly can do. */
 
 import type { KernelReport } from "../../../runtime/index.ts";
-import { engineName, isV8, revectorizes } from "../engine-flags.ts";
+import { revectorizes } from "../engine-flags.ts";
 import { type Check, good } from "./check.ts";
 
-/** `trial`: why an answer in a process of its own went wrong, or "". */
-export function engineChecks(kernels: readonly KernelReport[], trial: string): Check[] {
-  return [engine(), answers(trial), features(kernels)];
+export function engineChecks(kernels: readonly KernelReport[]): Check[] {
+  return [engine(), features(kernels)];
 }
 
 function engine(): Check {
-  const value = `${engineName()}, ${process.platform} ${process.arch}`;
-  const slow = isV8() && Number.parseInt(process.versions.v8, 10) < 13;
-  return slow
-    ? good("engine", value, "Node 24 or newer reads prompts about twice as fast; upgrade if you can.")
-    : good("engine", value);
-}
-
-function answers(trial: string): Check {
-  if (trial === "") return good("answer", "the embedded model answers");
-  return {
-    name: "answer",
-    ok: false,
-    value: trial,
-    advice: "This engine cannot run PiPhi's kernels. Use Node 20, 22, 24 or 26.",
-  };
+  const value = `node ${process.version} (V8 ${process.versions.v8}), ${process.platform} ${process.arch}`;
+  const current = Number(process.versions.node.split(".")[0]) >= 24;
+  return current
+    ? good("engine", value)
+    : good("engine", value, "Node 24 or newer compiles WebAssembly better; upgrade if you can.");
 }
 
 function features(kernels: readonly KernelReport[]): Check {

@@ -2,7 +2,7 @@
 
 import { cgroupRoom } from "../cgroup.ts";
 import { libc } from "../libc.ts";
-import { addressSpaceLimit, availableMemory, meminfo } from "../memory.ts";
+import { availableMemory, meminfo } from "../memory.ts";
 import type { Tree } from "../tree.ts";
 import { bad, type Check, gibibytes, good } from "./check.ts";
 
@@ -87,11 +87,12 @@ function overcommit(tree: Tree): Check {
 }
 
 function addressSpace(tree: Tree): Check {
-  const bytes = addressSpaceLimit(tree);
-  if (bytes === undefined) return good("address space", "not known");
-  if (bytes === Number.POSITIVE_INFINITY) return good("address space", "no limit");
+  const limit = /^Max address space\s+(\S+)/m.exec(tree.read("/proc/self/limits") ?? "")?.[1];
+  if (limit === undefined) return good("address space", "not known");
+  if (limit === "unlimited") return good("address space", "no limit");
   // Engines reserve some 10 GiB of addresses for each shared memory, to trap what goes beyond it.
   const advice = "WebAssembly reserves far more addresses than it uses. Lift the limit: ulimit -v unlimited.";
+  const bytes = Number(limit);
   return bytes >= 64 * 2 ** 30
     ? good("address space", gibibytes(bytes))
     : bad("address space", gibibytes(bytes), advice);
