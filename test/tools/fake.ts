@@ -20,7 +20,7 @@ import type {
 import { TARGETS } from "../../devices/profiles/profiles.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { Understanding } from "../../runtime/home/types.ts";
-import type { HomeModel, UnderstandOptions } from "../../runtime/home/understand.ts";
+import type { UnderstandOptions } from "../../runtime/home/understand.ts";
 import type { Api, Environment, HomeApi } from "../../tools/context.ts";
 import { main } from "../../tools/main.ts";
 
