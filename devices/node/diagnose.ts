@@ -9,11 +9,11 @@ import { engineChecks } from "./doctor/engine.ts";
 import { memoryChecks } from "./doctor/memory.ts";
 import { processorChecks } from "./doctor/processor.ts";
 import { storageCheck } from "./doctor/storage.ts";
-import { setEngineFlags } from "./engine-flags.ts";
 import { thisMachine } from "./machine.ts";
 import { storeFolder } from "./paths.ts";
 import { runProgram } from "./thermal.ts";
 import { HOST_TREE } from "./tree.ts";
+import { settleEngineFlags } from "./trial.ts";
 
 export interface Diagnosis {
   checks: Check[];
@@ -21,10 +21,10 @@ export interface Diagnosis {
 }
 
 export async function diagnose(): Promise<Diagnosis> {
-  setEngineFlags();
+  const trial = await settleEngineFlags(true);
   const kernels = await examineKernels(nodeDevice());
   const checks = [
-    ...engineChecks(kernels),
+    ...engineChecks(kernels, trial),
     ...processorChecks(HOST_TREE, thisMachine(), runProgram),
     ...memoryChecks(HOST_TREE, os.totalmem()),
     await storageCheck(storeFolder()),

@@ -99,11 +99,26 @@ export async function chooseKernels(device: Device, only?: KernelBuild): Promise
       reasons.push(`${build}: ${PiPhiError.from(error).message}`);
     }
   }
-  throw new PiPhiError(
-    "E_ENGINE",
-    `WebAssembly SIMD does not work here (${reasons.join("; ")}). PiPhi needs Node 20, Chrome 91, Firefox 89 or Safari 16.4, or newer.`,
-    { reasons },
-  );
+  throw new PiPhiError("E_ENGINE", `The kernels do not run here: ${obstacle(reasons)}`, { reasons });
+}
+
+/** The smallest module with a 128-bit vector: (func (result v128) i32.const 0, i8x16.splat). */
+const SIMD_MODULE = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11,
+];
+
+/** What the engine lacks, and what to do. */
+function obstacle(reasons: readonly string[]): string {
+  if (typeof WebAssembly === "undefined") {
+    return "this engine has WebAssembly turned off. Start it without --jitless, or without the browser's lockdown mode.";
+  }
+  if (reasons.some((reason) => /content.security.policy|unsafe-eval|blocked by CSP/i.test(reason))) {
+    return "the page's Content-Security-Policy forbids WebAssembly. Add 'wasm-unsafe-eval' to its script-src.";
+  }
+  if (!WebAssembly.validate(Uint8Array.from(SIMD_MODULE))) {
+    return "this engine or processor has no WebAssembly SIMD. It takes Node 20, Chrome 91, Firefox 89 or Safari 16.4, and on x64 a processor with SSE4.1.";
+  }
+  return `${reasons.join("; ")}. Update the engine, and report this if it is the newest: piphi doctor shows more.`;
 }
 
 /** Compiles and examines a build; once more without the compiler's risks where the self-test fails with them. */

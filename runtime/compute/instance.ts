@@ -10,11 +10,12 @@ export function allocateMemory(bytes: number, shared: boolean): WebAssembly.Memo
   const pages = bytes / WASM_PAGE_BYTES;
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
-  } catch {
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
     throw new PiPhiError(
       "E_MEMORY",
-      `This machine refused ${Math.ceil(bytes / 1048576)} MiB of memory. Close other programs, raise the process's limit of address space if it has one (ulimit -v), or use a shorter context or a smaller quantization.`,
-      { needBytes: bytes },
+      `This machine refused ${Math.ceil(bytes / 1048576)} MiB of memory. Close other programs, or use a shorter context or a smaller quantization.`,
+      { needBytes: bytes, refusedBytes: bytes },
     );
   }
 }
