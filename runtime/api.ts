@@ -34,6 +34,8 @@ export interface LoadOptions {
    * memory is plentiful they move into huge pages of the process, from which they are read faster.
    */
   share?: boolean;
+  /** How conversations are written down: "instruct", "chatml", "alpaca" or a Jinja template's text; default: as the file says. */
+  template?: string;
   /** Which build of the kernels; default: the fastest that passes its self-test here. */
   kernel?: "simd" | "relaxed";
   /** Called while the model is downloaded (browsers), packed or checked, and while its weights are read. */
@@ -74,6 +76,12 @@ export interface GenerateOptions extends SamplingOptions {
   overflow?: "roll" | "stop";
   /** Texts that end the answer and are not part of it. */
   stop?: string[];
+  /** Whether `chat` also ends where the model goes on with a turn of its own, as "\nUser:" (default); `show` lists these texts. */
+  formatStops?: boolean;
+  /** As for `load`, of one `chat`. */
+  template?: string;
+  /** In `generate`, names of control tokens in the prompt stand for these. Not for text of others. */
+  special?: boolean;
   /**
    * Ends a running answer, which then resolves with what there is and `stopReason: "cancelled"`; a request that still
    * waits for its turn is rejected with E_CANCELLED.

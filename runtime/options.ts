@@ -3,6 +3,7 @@
 import type { LoadOptions, Phi2Config } from "./api.ts";
 import type { Device } from "./device.ts";
 import { PiPhiError } from "./errors.ts";
+import { refuseUnknownOptions } from "./known-options.ts";
 import { cacheSize, positionBytes } from "./plan/cache-size.ts";
 import type { PlanOptions } from "./plan/plan.ts";
 import type { DensePrecision } from "./weights/tiles.ts";
@@ -48,6 +49,7 @@ export function planOptions(
   packed: boolean,
   options: LoadOptions,
 ): PlanOptions {
+  refuseUnknownOptions("load", options);
   const { kv = "int8", kernel, threads: asked = device.threads } = options;
   oneOf("kv", kv, ["int8", "f16"]);
   if (kernel !== undefined) oneOf("kernel", kernel, ["simd", "relaxed"]);

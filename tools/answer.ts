@@ -1,6 +1,13 @@
 /** A generation on its way to the user. */
 
-import type { GenerateResult, Generation, MemoryUse, ModelInfo, StopReason } from "../devices/node/index.ts";
+import type {
+  GenerateOptions,
+  GenerateResult,
+  Generation,
+  MemoryUse,
+  ModelInfo,
+  StopReason,
+} from "../devices/node/index.ts";
 import type { Output } from "./context.ts";
 import { describeMemory } from "./model.ts";
 import { columns, formatBytes, formatCount, formatMs, formatRate, plural, printable } from "./output.ts";
@@ -24,6 +31,17 @@ export async function printAnswer(generation: Generation, stdout: Output, trim: 
     if (last !== "\n") stdout.write("\n");
   }
   return await generation;
+}
+
+/** Says on stderr that an answer was cut, and by what. */
+export function noteCut(result: GenerateResult, { maxTokens }: GenerateOptions, stderr: Output): void {
+  if (result.stopReason !== "length") return;
+  const tokens = plural(result.generatedTokens, "token");
+  const byLimit = maxTokens !== undefined && result.generatedTokens >= maxTokens;
+  const why = byLimit
+    ? "that is what -n allows. Give a larger -n for more."
+    : "the context is full. Give a larger --ctx, or --ctx-overflow roll.";
+  stderr.write(`note: the answer was cut after ${tokens}: ${why}\n`);
 }
 
 const ENDINGS: Record<StopReason, string> = {

@@ -2,7 +2,7 @@
 /** The `piphi` process: streams, signals, exit code. */
 
 import { environment } from "../devices/node/host.ts";
-import { main } from "./main.ts";
+import { main, SIGNAL_CODES } from "./main.ts";
 import { reportError } from "./report.ts";
 
 const interrupt = new AbortController();
@@ -10,11 +10,13 @@ const interrupt = new AbortController();
 /** Deno asks for a permission for each variable; one that may not be read is not set. */
 const env = new Proxy<Record<string, string | undefined>>({}, { get: (_, name) => environment(String(name)) });
 
-process.on("SIGINT", () => {
-  // The first press ends the work, a second one does not wait for it.
-  if (interrupt.signal.aborted) process.exit(130);
-  interrupt.abort();
-});
+for (const [name, code] of Object.entries(SIGNAL_CODES)) {
+  process.on(name, () => {
+    // The first one ends the work, and saves what is to be saved; a second one does not wait for it.
+    if (interrupt.signal.aborted) process.exit(code);
+    interrupt.abort(name);
+  });
+}
 
 process.on("uncaughtException", (error) => {
   process.exit(reportError(error, false, { stdout: process.stdout, stderr: process.stderr, env }));

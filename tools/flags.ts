@@ -1,9 +1,19 @@
 /** Flags that several commands share, and what they mean to the library. */
 
-import { readFileSync } from "node:fs";
 import type { ChatMessage, GenerateOptions, NodeLoadOptions } from "../devices/node/index.ts";
-import { PiPhiError } from "../runtime/errors.ts";
-import { choice, integer, number, type OptionTable, size, text, texts, toggle, type Values } from "./options.ts";
+import {
+  choice,
+  integer,
+  number,
+  type OptionTable,
+  size,
+  stopTexts,
+  text,
+  texts,
+  toggle,
+  type Values,
+} from "./options.ts";
+import { readTextFile } from "./text-input.ts";
 
 export const MODEL_FLAG = {
   model: text("MODEL", "a GGUF file or a pack; default: the embedded model", "m"),
@@ -13,6 +23,10 @@ export const JSON_FLAG = { json: toggle("print the result as one JSON document")
 
 export const DENSE_FLAG = {
   dense: choice(["exact", "int8"], "unquantized weights: their exact values, or rounded to int8 (default)"),
+} satisfies OptionTable;
+
+export const TEMPLATE_FLAG = {
+  template: text("NAME|FILE", "prompt format: instruct, chatml, alpaca or a Jinja file; default: the model's own"),
 } satisfies OptionTable;
 
 export const LOAD_FLAGS = {
@@ -44,18 +58,15 @@ export const ANSWER_FLAGS = {
   "repeat-penalty": number("X", [0.1, 10], "make the last 64 tokens less likely; 1 = off (default)"),
   drafts: integer("N", [0, 15], "tokens to guess and verify at once, same text; default: 7 where weights are streamed"),
   seed: integer("N", [0, 2 ** 32 - 1], "same seed, same text; default: random"),
-  stop: texts("TEXT", "end the answer at this text; may be given several times"),
+  stop: stopTexts("TEXT", "end the answer at this text, in which \\n is a line break; may be given several times"),
+  "no-format-stops": toggle(
+    "do not end where the model goes on with a next turn by itself, such as Instruct: or User:",
+  ),
 } satisfies OptionTable;
 
 /** A file of `--warm`: messages as JSON, for chats, or a text as it is. */
 function readWarm(file: string): string | ChatMessage[] {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    const message = `The file ${file} of --warm cannot be read (${(error as Error).message}). Check its path.`;
-    throw new PiPhiError("E_NOT_FOUND", message, { file });
-  }
+  const text = readTextFile(file, "--warm");
   try {
     const messages: unknown = JSON.parse(text);
     if (Array.isArray(messages)) return messages;
@@ -63,6 +74,11 @@ function readWarm(file: string): string | ChatMessage[] {
     // A text.
   }
   return text.replace(/\r?\n$/, "");
+}
+
+/** A format's name as it is, or the text of a template's file. */
+export function readTemplate(template: string | undefined): string | undefined {
+  return template === undefined || /^\w+$/.test(template) ? template : readTextFile(template, "--template");
 }
 
 export function toLoadOptions(values: Values<typeof LOAD_FLAGS>): NodeLoadOptions {
@@ -83,5 +99,6 @@ export function toGenerateOptions(values: Values<typeof ANSWER_FLAGS>): Generate
     drafts: values.drafts,
     seed: values.seed,
     stop: values.stop,
+    formatStops: values["no-format-stops"] ? false : undefined,
   };
 }

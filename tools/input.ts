@@ -1,23 +1,28 @@
 /** Where a command's model and text come from: flags, words, standard input. */
 
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { addAbortSignal, type Readable } from "node:stream";
 import { PiPhiError } from "../runtime/errors.ts";
 import type { Context } from "./context.ts";
 import { usageError } from "./options.ts";
+import { decodeText } from "./text-input.ts";
 
 /** More than any context holds; protects the memory from `piphi run < /dev/zero`. */
 const STDIN_LIMIT_BYTES = 16 * 2 ** 20;
 /** The word that stands for standard input. */
 const STDIN = "-";
 
+/** A path that is written as one: nobody means "./phi-2" as text. */
+const WRITTEN_PATH = /^(\.{0,2}|~|[A-Za-z]:)[/\\]/;
+/** A model's name, which is no sentence's first word: "phi", "phi-2", "dolphin-phi:2.7b", "models/phi-2". */
+const MODEL_NAME = /^([\w.-]*[-/\\])?(phi|llama|mistral|gemma|qwen)([-_:.]?v?\d[\w.:-]*)?$/i;
+
+/** Files are models; what is neither a file nor named like one is text, also where a folder is called so. */
 function looksLikeModel(word: string): boolean {
   if (word === STDIN) return false;
-  return /\.gguf$/i.test(word) || (/[/\\]/.test(word) && !/\s/.test(word)) || existsSync(word);
+  if (/\.gguf$/i.test(word) || (WRITTEN_PATH.test(word) && !/\s/.test(word))) return true;
+  return statSync(word, { throwIfNoEntry: false })?.isDirectory() === false;
 }
-
-/** A model's name, which is no sentence's first word. */
-const MODEL_NAME = /^(phi|llama|mistral|gemma|qwen)[-_]?[\d.]/i;
 
 export interface Split {
   /** undefined = the embedded model. */
@@ -33,7 +38,7 @@ export function splitModel(flag: string | undefined, words: string[], textGiven 
   const [first, ...rest] = words;
   const isModel = first !== undefined && (textGiven ? first !== STDIN : looksLikeModel(first));
   if (!isModel && first !== undefined && MODEL_NAME.test(first)) {
-    const message = `There is no model file "${first}". Give the path of a .gguf file, or put the text into quotes after -p.`;
+    const message = `There is no model file "${first}". Give the path of a .gguf file, or put a text that begins so after -p.`;
     throw new PiPhiError("E_NOT_FOUND", message, { model: first });
   }
   return isModel ? { model: first, words: rest } : { model: undefined, words };
@@ -62,7 +67,7 @@ async function readStdin({ stdin, signal }: Context): Promise<string> {
     }
     chunks.push(data);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return decodeText(Buffer.concat(chunks), "Standard input");
 }
 
 /**

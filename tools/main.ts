@@ -46,7 +46,8 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   doctor: { summary: "check this machine", load: async () => (await import("./commands/doctor.ts")).doctor },
 };
 
-const EXIT_INTERRUPTED = 130;
+/** Signals that end the work, with the exit codes that shells give them. */
+export const SIGNAL_CODES: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
 
 function findEntry(name: string): Entry {
   if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name];
@@ -104,13 +105,14 @@ export async function main(argv: string[], host: Host): Promise<number> {
   const context: Context = { ...host, signal: output.signal };
   const end = argv.indexOf("--");
   const json = (end < 0 ? argv : argv.slice(0, end)).includes("--json");
+  const interrupted = () => SIGNAL_CODES[String(host.interrupt.reason)] ?? SIGNAL_CODES.SIGINT;
   let code = 0;
   try {
     await dispatch(argv, context);
-    if (host.interrupt.aborted) code = EXIT_INTERRUPTED;
+    if (host.interrupt.aborted) code = interrupted();
   } catch (error) {
     if (output.failure === undefined && !(host.interrupt.aborted && !json)) code = reportError(error, json, host);
-    if (host.interrupt.aborted) code = EXIT_INTERRUPTED;
+    if (host.interrupt.aborted) code = interrupted();
   }
   // A failed write is reported after the write itself has returned.
   await new Promise<void>((resolve) => host.stdout.write("", () => resolve()));

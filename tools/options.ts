@@ -61,6 +61,21 @@ export function texts(placeholder: string, help: string): Option<string[]> {
   };
 }
 
+const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", "\\": "\\" };
+
+/** Like `texts`; a backslash begins \n, \r, \t or \\. */
+export function stopTexts(placeholder: string, help: string): Option<string[]> {
+  const plain = texts(placeholder, help);
+  return {
+    ...plain,
+    expected: `${plain.expected}, whose backslashes begin \\n, \\r, \\t or \\\\`,
+    read(all) {
+      if (all.some((text) => !/^([^\\]|\\[nrt\\])*$/.test(text))) return undefined;
+      return plain.read(all)?.map((text) => text.replace(/\\(.)/g, (_, letter: string) => ESCAPES[letter]));
+    },
+  };
+}
+
 export function choice<const T extends string>(choices: readonly T[], help: string): Option<T> {
   return {
     help,
@@ -134,15 +149,58 @@ export function flagLabel(name: string, option: Option<unknown>): string {
 
 type ParserOptions = NonNullable<ParseArgsConfig["options"]>;
 
-function refuseUnknown(args: string[], options: ParserOptions): void {
+/** What other programs call these. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  "-t": "--threads",
+  "-c": "--ctx",
+  "-s": "--seed",
+  "--temperature": "--temp",
+  "--ctx-size": "--ctx",
+  "--context": "--ctx",
+  "--n-predict": "--max-tokens",
+  "--system-prompt": "--system",
+  "--chat-template": "--template",
+};
+
+/** "--seed -1" as "--seed=-1": a value that is a negative number is checked like any other. */
+function joinNegatives(args: readonly string[], options: ParserOptions): string[] {
+  const valued = Object.entries(options).filter(([, { type }]) => type === "string");
+  const flags = valued.flatMap(([name, { short }]) => [`--${name}`, ...(short ? [`-${short}`] : [])]);
+  const joined: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    if (args[i] === "--") return [...joined, ...args.slice(i)];
+    const negative = flags.includes(args[i]) && /^-\.?\d/.test(args[i + 1] ?? "");
+    joined.push(negative ? args[i] + (args[i].startsWith("--") ? "=" : "") + args[++i] : args[i]);
+  }
+  return joined;
+}
+
+/** Refuses flags that there are not, that lack their value, or that have one and take none. */
+function refuseWrong(args: string[], options: ParserOptions, table: OptionTable): void {
   const { tokens } = parseArgs({ args, options, strict: false, tokens: true });
-  const shorts = Object.values(options).map((option) => option.short);
+  const flags = Object.keys(options).map((name) => `--${name}`);
   for (const token of tokens) {
     if (token.kind !== "option") continue;
-    if (Object.hasOwn(options, token.name) || shorts.includes(token.name)) continue;
-    const known = Object.keys(options).map((name) => `--${name}`);
-    const hint = didYouMean(token.rawName, known) || " Put -- before text that begins with a dash.";
-    throw usageError(`Unknown option "${token.rawName}".${hint}`);
+    const { name, rawName, value, inlineValue } = token;
+    if (!Object.hasOwn(options, name)) {
+      const elsewhere = flags.find((flag) => flag === ELSEWHERE[rawName]);
+      const named = elsewhere && ` Did you mean "${elsewhere}"?`;
+      const hint = named || didYouMean(rawName, flags) || " Put -- before text that begins with a dash.";
+      throw usageError(`Unknown option "${rawName}".${hint}`);
+    }
+    const { placeholder } = table[name];
+    const label = flagLabel(name, table[name]);
+    if (placeholder === undefined && value !== undefined) {
+      throw usageError(`${label} takes no value. Leave out "${value}".`);
+    }
+    if (
+      placeholder !== undefined &&
+      (value === undefined || (inlineValue === false && value.startsWith("-") && value !== "-"))
+    ) {
+      throw usageError(
+        `${label} needs a value: --${name} ${placeholder}. One that begins with a dash is given as --${name}=VALUE.`,
+      );
+    }
   }
 }
 
@@ -151,7 +209,7 @@ function refuseUnknown(args: string[], options: ParserOptions): void {
  * `words` are the arguments that belong to no flag.
  */
 export function parseOptions<Table extends OptionTable>(
-  args: string[],
+  given: string[],
   table: Table,
 ): { values: Values<Table>; words: string[] } {
   const options: ParserOptions = {};
@@ -159,13 +217,9 @@ export function parseOptions<Table extends OptionTable>(
     const type = option.placeholder ? "string" : "boolean";
     options[name] = { type, multiple: true, ...(option.short && { short: option.short }) };
   }
-  refuseUnknown(args, options);
-  let parsed: { values: Record<string, unknown>; positionals: string[] };
-  try {
-    parsed = parseArgs({ args, options, strict: true, allowPositionals: true });
-  } catch (error) {
-    throw usageError((error as Error).message.replaceAll("\n", " "));
-  }
+  const args = joinNegatives(given, options);
+  refuseWrong(args, options, table);
+  const parsed = parseArgs({ args, options, strict: true, allowPositionals: true });
   const values: Record<string, unknown> = {};
   for (const [name, given] of Object.entries(parsed.values)) {
     const option = table[name];

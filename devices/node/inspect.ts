@@ -1,7 +1,7 @@
 /** What a model file holds, from its header alone. */
 
-import type { Phi2Config, Tokenization } from "../../runtime/index.ts";
-import { promptFormat } from "../../runtime/text/prompt.ts";
+import type { ChatMessage, Phi2Config, Tokenization } from "../../runtime/index.ts";
+import { choosePrompt, type PromptChoice } from "../../runtime/text/choose.ts";
 import { createTokenizer } from "../../runtime/text/tokenizer.ts";
 import { type Model, openModel } from "../../runtime/weights/model.ts";
 import { BLOCK_TYPES } from "../../runtime/weights/tiles.ts";
@@ -19,7 +19,18 @@ export interface Inspection {
   config: Phi2Config;
   tensors: { name: string; type: string; shape: number[]; bytes: number }[];
   vocabulary: { size: number; merges: number; eos: number };
+  /** "instruct", "chatml", or "template": the file's own. */
   promptFormat: string;
+  prompt: {
+    /** Why this format. */
+    reason: string;
+    /** A conversation of two turns, written down; absent where the template fails. */
+    example?: string;
+    /** What is wrong with the template, where it fails. */
+    error?: string;
+    /** Texts that end an answer, unless `formatStops` is false. */
+    stops: readonly string[];
+  };
   shards: number;
 }
 
@@ -35,8 +46,8 @@ export async function tokenize(text: string, model: string = EMBEDDED_MODEL): Pr
   }
 }
 
-/** Reads and checks a model's header, of a pack too; throws what loading would throw for it. */
-export async function inspect(model: string = EMBEDDED_MODEL): Promise<Inspection> {
+/** Reads and checks a model's header, of a pack too; throws what loading would throw for it. `template` as for `load`. */
+export async function inspect(model: string = EMBEDDED_MODEL, template?: string): Promise<Inspection> {
   const opened = openModel(openFile, model, "int8");
   try {
     const vocabulary = vocabularyOf(opened.metadata, opened.config.vocabSize);
@@ -52,11 +63,30 @@ export async function inspect(model: string = EMBEDDED_MODEL): Promise<Inspectio
       config,
       tensors: tensorsOf(opened),
       vocabulary: { size: tokenizer.vocabSize, merges: vocabulary.merges.length, eos: [...tokenizer.eosIds][0] },
-      promptFormat: promptFormat(tokenizer, promptMetadata(opened.metadata)).name,
+      ...promptOf(await choosePrompt(tokenizer, promptMetadata(opened.metadata), template)),
       shards: opened.sources.length,
     };
   } finally {
     opened.close();
+  }
+}
+
+const EXAMPLE: ChatMessage[] = [
+  { role: "user", content: "Why is the sky blue?" },
+  { role: "assistant", content: "Air scatters blue light." },
+  { role: "user", content: "And at sunset?" },
+];
+
+function promptOf({ format, reason }: PromptChoice): Pick<Inspection, "promptFormat" | "prompt"> {
+  const { name, stops } = format;
+  try {
+    const example = format
+      .chat(EXAMPLE)
+      .map(({ text }) => text)
+      .join("");
+    return { promptFormat: name, prompt: { reason, example, stops } };
+  } catch (error) {
+    return { promptFormat: name, prompt: { reason, error: (error as Error).message, stops } };
   }
 }
 

@@ -51,7 +51,7 @@ export async function assemble(
   const threads: Thread[] = [];
   let residence: Residence | undefined;
   try {
-    const language = new Language(model.metadata, model.config.vocabSize);
+    const language = await Language.open(model.metadata, model.config.vocabSize, options.template);
     const asked = planOptions(device, model.config, model.weights.pack !== undefined, options);
     const layout = plan(subjectOf(model), asked);
     check(language, layout);

@@ -175,7 +175,7 @@ export class Engine {
     request = NOBODYS,
   ): Promise<GenerateResult> {
     const answer = async (state?: SessionState) => {
-      return this.answer(request, this.language.idsOf(prompt, state?.prefix), options, emit, state);
+      return this.answer(request, this.language.idsOf(prompt, state?.prefix, options.special), options, emit, state);
     };
     return session === undefined ? this.serve(answer) : this.inTurn(request, session, answer);
   }
@@ -188,8 +188,10 @@ export class Engine {
     request = NOBODYS,
   ): Promise<GenerateResult> {
     const answer = async (state?: SessionState) => {
-      const stop = this.language.stops(options.stop);
-      return this.answer(request, this.language.chatIds(messages, state?.prefix), { ...options, stop }, emit, state);
+      const { language } = this;
+      const format = await language.formatOf(options.template);
+      const stop = options.formatStops === false ? options.stop : language.stops(options.stop, format);
+      return this.answer(request, language.chatIds(messages, state?.prefix, format), { ...options, stop }, emit, state);
     };
     return session === undefined ? this.serve(answer) : this.inTurn(request, session, answer);
   }
@@ -206,7 +208,7 @@ export class Engine {
       const onStep = ({ number, ms }: Pass) => void steps.set(number, ms);
       const answers = prompts.map((prompt) => {
         const means = { ...this.answerMeans(), emit: () => {}, onStep };
-        return new Answer(means, this.language.idsOf(prompt), options);
+        return new Answer(means, this.language.idsOf(prompt, "", options.special), options);
       });
       await Promise.all(answers.map((answer) => this.schedule.run(request, answer)));
       const results = answers.map(({ result }) => result);

@@ -2,42 +2,69 @@
 
 import type { ChatMessage, Tokenization } from "../api.ts";
 import { PiPhiError } from "../errors.ts";
-import { encodeParts, type PromptFormat, promptFormat } from "../text/prompt.ts";
+import { choosePrompt, type PromptChoice } from "../text/choose.ts";
+import { encodeParts, type PromptFormat } from "../text/prompt.ts";
 import { SamplingTable } from "../text/sampler.ts";
 import { createTokenizer, type Tokenizer } from "../text/tokenizer.ts";
 import type { Metadata } from "../weights/metadata.ts";
 import { promptMetadata, vocabularyOf } from "../weights/vocabulary.ts";
 
+/** Formats of requests that are kept. */
+const MOST_FORMATS = 16;
+
 export class Language {
   readonly tokenizer: Tokenizer;
   readonly table: SamplingTable;
-  private readonly format: PromptFormat;
+  /** Formats that requests asked for, by what they gave. */
+  private readonly asked = new Map<string, Promise<PromptChoice>>();
 
-  /** Throws E_VOCABULARY. */
-  constructor(
-    metadata: Metadata,
+  private constructor(
+    tokenizer: Tokenizer,
     /** Ids that the model has a row of its embedding for. */
     private readonly vocabSize: number,
+    private readonly format: PromptFormat,
+    private readonly choose: (template: string) => Promise<PromptChoice>,
   ) {
-    this.tokenizer = createTokenizer(vocabularyOf(metadata, vocabSize));
-    this.format = promptFormat(this.tokenizer, promptMetadata(metadata));
-    this.table = new SamplingTable(this.tokenizer.vocabSize, (id) => this.tokenizer.isPadding(id));
+    this.tokenizer = tokenizer;
+    this.table = new SamplingTable(tokenizer.vocabSize, (id) => tokenizer.isPadding(id));
   }
 
-  /** The ids of a text, or ids as they are, after a session's prefix. Throws E_USAGE. */
-  idsOf(input: string | readonly number[], prefix = ""): number[] {
+  /**
+   * @param template what the caller asked for instead of the file's own format
+   * @throws PiPhiError E_VOCABULARY; E_USAGE and E_TEMPLATE for `template`
+   */
+  static async open(metadata: Metadata, vocabSize: number, template?: string): Promise<Language> {
+    const tokenizer = createTokenizer(vocabularyOf(metadata, vocabSize));
+    const choose = (one?: string) => choosePrompt(tokenizer, promptMetadata(metadata), one);
+    return new Language(tokenizer, vocabSize, (await choose(template)).format, choose);
+  }
+
+  /** The format of a request; throws E_USAGE and E_TEMPLATE. */
+  async formatOf(template: string | undefined): Promise<PromptFormat> {
+    if (template === undefined) return this.format;
+    const known = this.asked.get(template) ?? this.choose(template);
+    if (this.asked.size >= MOST_FORMATS) this.asked.clear();
+    this.asked.set(template, known);
+    return (await known).format;
+  }
+
+  /**
+   * The ids of a text, or ids as they are, after a session's prefix. Throws E_USAGE.
+   * @param special whether the names of control tokens in the text stand for these
+   */
+  idsOf(input: string | readonly number[], prefix = "", special = false): number[] {
     const { tokenizer } = this;
-    const texts = [prefix, ...(typeof input === "string" ? [input] : [])].filter((text) => text !== "");
-    const parts = texts.map((text) => ({ text, control: false }));
+    const given = typeof input === "string" ? [{ text: input, control: special }] : [];
+    const parts = [{ text: prefix, control: false }, ...given].filter(({ text }) => text !== "");
     if (typeof input === "string") return encodeParts(tokenizer, parts);
     this.checkIds(input);
     return prefix === "" ? [...input] : [...encodeParts(tokenizer, parts), ...input];
   }
 
-  /** A conversation in the model's own format, after a session's prefix; throws E_PROMPT_EMPTY and E_USAGE. */
-  chatIds(messages: readonly ChatMessage[], prefix = ""): number[] {
+  /** A conversation in the model's own format, or another, after a session's prefix; throws E_PROMPT_EMPTY, E_USAGE, E_TEMPLATE. */
+  chatIds(messages: readonly ChatMessage[], prefix = "", format = this.format): number[] {
     const all = prefix === "" ? messages : [{ role: "system", content: prefix } as const, ...messages];
-    return encodeParts(this.tokenizer, this.format.chat(all));
+    return encodeParts(this.tokenizer, format.chat(all));
   }
 
   /** What conversations begin with that begin with these messages. */
@@ -49,8 +76,8 @@ export class Language {
   }
 
   /** Texts that end the answers of conversations, with those of the caller. */
-  stops(stop: readonly string[] = []): string[] {
-    return [...this.format.stops, stop].flat() as string[];
+  stops(stop: readonly string[] = [], format = this.format): string[] {
+    return [...format.stops, stop].flat() as string[];
   }
 
   /** The ids that texts with this prefix begin with. */

@@ -2,6 +2,7 @@
 
 import type { AnswerToken, Delta, GenerateOptions, StopReason } from "../api.ts";
 import { PiPhiError } from "../errors.ts";
+import { refuseUnknownOptions } from "../known-options.ts";
 import { Chances } from "../text/chances.ts";
 import type { Constraint } from "../text/constraint.ts";
 import { REPEAT_WINDOW, Sampler, type SamplingTable } from "../text/sampler.ts";
@@ -43,6 +44,7 @@ export class Writer {
     private readonly limit: number,
   ) {
     const { tokenizer, table, constraint } = means;
+    refuseUnknownOptions("generate", options);
     if (constraint && options.ignoreEos) {
       throw new PiPhiError(
         "E_USAGE",

@@ -3,9 +3,10 @@
  * what is meant where one name is said and none was pointed at. Works on the model's commands, before names become entities.
  */
 
-import { type Command, isText, type SlotValue } from "./answer.ts";
+import type { Command, SlotValue } from "./answer.ts";
 import { choiceOf, isEvident, isForbidden, isQuestion, speaksOfClass, WHOLE_HOME } from "./evidence.ts";
 import type { Reading } from "./reading.ts";
+import { apart, changed, continued, docked, isRepeated, plain } from "./several.ts";
 import type { Entity, House } from "./types.ts";
 
 const choice = (value: string): SlotValue => ({ kind: "choice", value });
@@ -15,19 +16,6 @@ const WATCHED = new Set(["window", "door"]);
 const LIGHTS_OFF = /\b(off|out|kill|douse)\b/;
 const EVERYTHING = /\b(everything|whatever|all of it|the lot)\b/;
 const LESS_THAN_A_TEMPERATURE = 10;
-
-function changed(
-  { intent, slots, tokens }: Command,
-  given: Readonly<Record<string, SlotValue | undefined>>,
-  named = intent,
-): Command {
-  const next = new Map(slots);
-  for (const [slot, value] of Object.entries(given)) {
-    if (value) next.set(slot, value);
-    else next.delete(slot);
-  }
-  return { intent: named, slots: next, tokens };
-}
 
 /** Rules over one sentence: each takes a command and gives it back, or another. */
 class Mending {
@@ -64,6 +52,9 @@ class Mending {
   /** "Bin the pasta timer", "cancel every timer". */
   private timer(command: Command): Command {
     const { text } = this;
+    const music = /^HassMedia(Unpause|Pause)$/.exec(command.intent)?.[1];
+    if (music && /\btimers?\b/.test(text))
+      return { intent: `Hass${music}Timer`, slots: new Map(), tokens: command.tokens };
     if (!/Timer/.test(command.intent) || !/\btimers?\b/.test(text)) return command;
     if (
       /^Hass(Un|)(P|p)auseTimer|^Hass(Start|Cancel|Increase)Timer/.test(command.intent) &&
@@ -157,8 +148,10 @@ class Mending {
 
   /** "Everything off in here". */
   private everything(command: Command): Command {
-    if (!/^HassTurn/.test(command.intent) || choiceOf(command, "domain") === undefined || isEvident(command, this.text))
-      return command;
+    if (!/^HassTurn/.test(command.intent) || choiceOf(command, "domain") === undefined) return command;
+    const switches =
+      choiceOf(command, "domain") === "switch" && !/\b(switches|plugs?|sockets?|outlets?)\b/.test(this.text);
+    if (isEvident(command, this.text) && !switches) return command;
     const placed = command.slots.has("area") || command.slots.has("floor");
     if (!EVERYTHING.test(this.text) || !(placed || this.reading.here)) return command;
     return changed(command, { domain: undefined, device_class: undefined, ...(!placed && { area: choice("here") }) });
@@ -312,55 +305,6 @@ class Mending {
   }
 }
 
-const ANNOUNCED =
-  /^(?:please |(?:can|could|would) you )?(?:announce|broadcast|tell|call|inform)(?: to)? (?:everyone|everybody|the (?:whole )?(?:house|family|home)|all)(?: that)? (?=\S)/;
-const GREETING =
-  /^(?:(?:hi|hello|hey|good (?:morning|evening|afternoon))(?: there)?(?: (?:again|friend|house|(?:good|nice) to see you))?|(?:can you hear me|are you (?:there|listening))(?: now)?|who (?:made|built|created) you(?: anyway)?|what (?:sort of things |kind of things )?(?:can (?:you|i)|are you able to) (?:do|say|ask)(?: you)?(?: to do)?(?: for me)?)$/;
-
-/** What needs no model: a message to all, a greeting. */
-function plain(text: string, { words }: Reading): Command | undefined {
-  if (GREETING.test(text)) return { intent: "HassRespond", slots: new Map() };
-  const said = ANNOUNCED.exec(text)?.[0];
-  if (said === undefined) return undefined;
-  const from = said.trim().split(" ").length;
-  return { intent: "HassBroadcast", slots: new Map([["message", { kind: "text", from, to: words.length }]]) };
-}
-
-/** Whether a later command says again, with less, what an earlier one said. */
-function isRepeated(later: Command, earlier: Command): boolean {
-  if (
-    later.intent !== earlier.intent ||
-    [...later.slots.keys()].some((slot) => isText(later.intent, slot) || slot === "name")
-  )
-    return false;
-  if (later.slots.size >= earlier.slots.size) return false;
-  return [...later.slots].every(([slot, value]) => JSON.stringify(earlier.slots.get(slot)) === JSON.stringify(value));
-}
-
-/** A name that the next command points at too is not this one's, where its "area" is also a thing: "close the garage and lock the door". */
-function apart(commands: readonly Command[], { mentions }: Reading): Command[] {
-  const pointer = (command: Command | undefined, slot: string) => {
-    const value = command?.slots.get(slot);
-    return value?.kind === "name" ? value.index : -1;
-  };
-  return commands.map((command, i) => {
-    const area = pointer(command, "area");
-    const name = pointer(command, "name");
-    const isThing = mentions[area]?.candidates.some(({ kind }) => kind === "entity") ?? false;
-    const taken = name >= 0 && commands.some((other, j) => j !== i && pointer(other, "name") === name);
-    return isThing && taken ? changed(command, { name: command.slots.get("area"), area: undefined }) : command;
-  });
-}
-
-/** "Clean the kitchen, then go back to your dock": who goes back was said before. */
-function docked(commands: readonly Command[], text: string): Command[] {
-  return commands.map((command, i) => {
-    const name = commands[i - 1]?.slots.get("name");
-    if (command.intent !== "HassMediaPrevious" || !name || !/\b(dock|base|charger|home)\b/.test(text)) return command;
-    return /^HassVacuum/.test(commands[i - 1].intent) ? changed(command, { name }, "HassVacuumReturnToBase") : command;
-  });
-}
-
 /** The commands that are meant; empty where none is. */
 export function mend(commands: readonly Command[], reading: Reading, house: House): Command[] {
   const mending = new Mending(reading, house);
@@ -369,7 +313,7 @@ export function mend(commands: readonly Command[], reading: Reading, house: Hous
   const excepted = commands.some(({ slots }) => slots.has("except"));
   if (commands.length === 1 && !excepted && isForbidden(mending.text) && commands[0].intent !== "HassNevermind")
     return [];
-  const mended = docked(apart(commands, reading), mending.text).map((command) =>
+  const mended = docked(continued(apart(commands, reading)), mending.text).map((command) =>
     mending.mend(command, commands.length === 1),
   );
   return mended.filter(

@@ -71,6 +71,7 @@ export async function understand(text: string, options: UnderstandOptions): Prom
 function confidenceOf(probabilities: readonly number[], said: readonly Command[], kept: readonly Command[]): number {
   const product = (some: readonly number[]) => some.reduce((all, one) => all * one, 1);
   const [first] = kept;
+  if (first && !first.tokens) return 1; // it needed no model
   if (!first?.tokens || first.tokens[0] > 0 || kept.length === said.length) return product(probabilities);
   return product(kept.flatMap(({ tokens }) => (tokens ? probabilities.slice(...tokens) : [])));
 }

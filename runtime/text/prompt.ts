@@ -1,6 +1,7 @@
 /**
- * How a conversation is written down for the model: Phi-2's own `Instruct: … Output:`, or ChatML for fine-tunes whose
- * vocabulary has its control tokens. Templates hand over parts, so that what a user wrote can never be a control token.
+ * How a conversation is written down for the model, where its file has no template of its own: Phi-2's `Instruct: … Output:`,
+ * or ChatML for fine-tunes whose vocabulary has its control tokens. Formats hand over parts, so that what a user wrote can
+ * never be a control token.
  */
 
 import type { ChatMessage } from "../api.ts";
@@ -16,8 +17,8 @@ export interface PromptPart {
 export type PromptParts = readonly PromptPart[];
 
 export interface PromptFormat {
-  readonly name: "instruct" | "chatml";
-  /** Texts that show that the answer is over. The tokens in `Tokenizer.eosIds` end it as well. */
+  readonly name: "instruct" | "chatml" | "template";
+  /** Texts that show that the answer is over, unless `formatStops` is false. The tokens in `Tokenizer.eosIds` end it as well. */
   readonly stops: readonly string[];
   /** The prompt for a single request. */
   instruct(prompt: string): PromptParts;
@@ -32,20 +33,30 @@ export interface PromptFormat {
 
 /** What a file says about itself. */
 export interface ModelMetadata {
+  /** The file's name, for messages. */
+  file?: string;
   /** `tokenizer.chat_template` */
   chatTemplate?: string;
   /** `piphi.chat.turns`: how many of the user's last messages the model was made to see; undefined = all. */
   turns?: number;
 }
 
-/** ChatML where the vocabulary has its control tokens and the file's own template, if any, uses them. */
-export function promptFormat(tokenizer: Pick<Tokenizer, "controlId">, metadata: ModelMetadata = {}): PromptFormat {
+/** The format of a file without a template: ChatML where the vocabulary has its control tokens. */
+export function promptFormat(tokenizer: Pick<Tokenizer, "controlId">): PromptFormat {
   const hasTokens = tokenizer.controlId(START) !== undefined && tokenizer.controlId(END) !== undefined;
-  const usesTokens = metadata.chatTemplate?.includes(START) ?? true;
-  const format = hasTokens && usesTokens ? chatml : instruct;
-  const { turns } = metadata;
+  return hasTokens ? chatml : instruct;
+}
+
+/** The same format, for a model that was made to see so many of the user's last messages. */
+export function withTurns(format: PromptFormat, turns: number | undefined): PromptFormat {
   if (turns === undefined) return format;
-  return { ...format, chat: (messages) => format.chat(lastTurns(messages, turns)) };
+  return {
+    name: format.name,
+    stops: format.stops,
+    instruct: (prompt) => format.instruct(prompt),
+    opening: (system) => format.opening(system),
+    chat: (messages) => format.chat(lastTurns(messages, turns)),
+  };
 }
 
 /** The conversation from the `turns`-th last message of the user on. */
@@ -58,12 +69,31 @@ function lastTurns(messages: readonly ChatMessage[], turns: number): readonly Ch
 /** The ids of a prompt, led by the begin-of-text token where the model wants one. */
 export function encodeParts(tokenizer: Tokenizer, parts: PromptParts): number[] {
   const ids = parts.flatMap(({ text, control }) => tokenizer.encode(text, { control }));
-  return tokenizer.addBos && tokenizer.bosId !== undefined ? [tokenizer.bosId, ...ids] : ids;
+  // Many templates write it themselves.
+  if (!tokenizer.addBos || tokenizer.bosId === undefined || (parts[0]?.control && ids[0] === tokenizer.bosId))
+    return ids;
+  return [tokenizer.bosId, ...ids];
 }
 
-const instruct: PromptFormat = {
+/**
+ * What base Phi-2 writes at the beginning of a line when it goes on after its answer: a next turn, or the next exercise of a
+ * textbook.
+ */
+const NEXT_TURNS = [
+  "Instruct:",
+  "Question:",
+  "User:",
+  "Human:",
+  "Alice:",
+  "Exercise ",
+  "Exercise:",
+  "## Exercise",
+  "# Exercise",
+];
+
+export const instruct: PromptFormat = {
   name: "instruct",
-  stops: ["<|endoftext|>", "\nInstruct:", "\nAlice:"],
+  stops: ["<|endoftext|>", ...NEXT_TURNS.map((beginning) => `\n${beginning}`)],
   instruct: (prompt) => [plain(`Instruct: ${prompt}\nOutput:`)],
   opening: (system) => [plain(`${system}\n`)],
   chat(messages) {
@@ -80,7 +110,7 @@ const instruct: PromptFormat = {
 const START = "<|im_start|>";
 const END = "<|im_end|>";
 
-const chatml: PromptFormat = {
+export const chatml: PromptFormat = {
   name: "chatml",
   stops: [END, START, "<|endoftext|>"],
   instruct: (prompt) => chatml.chat([{ role: "user", content: prompt }]),
@@ -100,11 +130,12 @@ function turn({ role, content }: ChatMessage): PromptPart[] {
   return [control(START), plain(`${role}\n${content}`), control(END), plain("\n")];
 }
 
-function continues(messages: readonly ChatMessage[]): boolean {
+export function continues(messages: readonly ChatMessage[]): boolean {
   return messages.at(-1)?.role === "assistant";
 }
 
-function check(messages: readonly ChatMessage[]): void {
+/** Throws E_PROMPT_EMPTY and E_USAGE. */
+export function check(messages: readonly ChatMessage[]): void {
   if (!Array.isArray(messages)) throw new PiPhiError("E_USAGE", "The conversation must be an array of messages.");
   if (messages.length === 0) {
     throw new PiPhiError("E_PROMPT_EMPTY", "The conversation has no messages. Send at least one.", { messages: 0 });

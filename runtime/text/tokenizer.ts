@@ -54,6 +54,8 @@ export interface Tokenizer {
   isPadding(id: number): boolean;
   /** The id of a control token by its name. */
   controlId(name: string): number | undefined;
+  /** The names of all control tokens, longer ones first. */
+  controlNames(): string[];
 }
 
 /** ggml's numbers in `tokenizer.ggml.token_type`; all others (unknown, byte) are treated as normal here. */
@@ -211,6 +213,10 @@ class ByteLevelTokenizer implements Tokenizer {
 
   controlId(name: string): number | undefined {
     return this.#control.get(name);
+  }
+
+  controlNames(): string[] {
+    return [...this.#control.keys()].sort((a, b) => b.length - a.length);
   }
 
   #check(id: number): void {

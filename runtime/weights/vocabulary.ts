@@ -59,6 +59,7 @@ export function rowsInUse(metadata: Metadata, rows: number): number {
 /** What decides how a conversation is written down. */
 export function promptMetadata(metadata: Metadata): ModelMetadata {
   return {
+    file: metadata.file,
     chatTemplate: metadata.optionalString("tokenizer.chat_template"),
     turns: metadata.optionalInteger("piphi.chat.turns"),
   };

@@ -94,6 +94,20 @@ describe("what is said counts", () => {
     ],
     ["tell everyone dinner is ready", [], ["HassBroadcast message=dinner is ready"]],
     ["can you hear me", [], ["HassRespond"]],
+    ["pause all timers", [["HassMediaPause", {}]], ["HassPauseTimer"]],
+    [
+      "everything off in the kitchen",
+      [["HassTurnOff", { area: to(0), domain: is("switch") }]],
+      ["HassTurnOff area=Kitchen"],
+    ],
+    [
+      "spots to 20 and blue",
+      [
+        ["HassLightSet", { name: to(0), brightness: numbered(0) }],
+        ["HassLightSet", { domain: is("light"), color: is("blue") }],
+      ],
+      ["HassLightSet name=Spots brightness=20", "HassLightSet name=Spots color=blue"],
+    ],
   ])("%s", (sentence, commands, wanted) => expect(meant(sentence, commands)).toEqual(wanted));
 });
 

@@ -174,7 +174,7 @@ describe("held to a shape", () => {
   beforeAll(async () => {
     means = await computeOf(file, { contextLength: CONTEXT, parallel: 3 });
     const model = openModel((name) => nodeDevice().open(name), file, "int8");
-    language = new Language(model.metadata, model.config.vocabSize);
+    language = await Language.open(model.metadata, model.config.vocabSize);
     model.close();
   });
 

@@ -251,3 +251,11 @@ test("Ctrl-D in the middle of an answer lets it end, then leaves", async () => {
   expect(stdout.text).toMatch(/On\.\n$/);
   expect(keys.isPaused()).toBe(true);
 });
+
+test("two slashes say a text that begins with one, and U+2028 ends no turn", async () => {
+  const { calls } = await piphi(["chat"], { stdin: "\ufeff//etc is a folder\na\u2028b\r\n" });
+  const said = calls
+    .filter(({ method }) => method === "chat")
+    .map(({ input }) => (input as ChatMessage[]).at(-1)?.content);
+  expect(said).toEqual(["/etc is a folder", "a\u2028b"]);
+});

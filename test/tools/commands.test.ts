@@ -31,6 +31,7 @@ test("show --json is the inspection", async () => {
     "tensors",
     "vocabulary",
     "promptFormat",
+    "prompt",
     "shards",
   ]);
 });

@@ -15,6 +15,7 @@ import type {
   MemoryUse,
   Phi,
   Session,
+  StopReason,
 } from "../../devices/node/index.ts";
 import { TARGETS } from "../../devices/profiles/profiles.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
@@ -59,6 +60,7 @@ export interface Script {
   estimate?: Partial<Estimate>;
   /** Thrown after the deltas. */
   answerError?: unknown;
+  stopReason?: StopReason;
   cachedTokens?: number;
   rolledTokens?: number;
   /** The note of every session that is restored. */
@@ -101,6 +103,7 @@ const INSPECTION: Inspection = {
   ],
   vocabulary: { size: 512, merges: 255, eos: 0 },
   promptFormat: "instruct",
+  prompt: { reason: "the file has no template", example: "Instruct: \u001b[2J\nOutput:", stops: ["\nUser:"] },
   shards: 1,
 };
 
@@ -170,7 +173,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
         generatedTokens: tokens.length,
         usage: { promptTokens, cachedTokens, generatedTokens: tokens.length, queueMs: 0 },
         rolledTokens: script.rolledTokens,
-        stopReason: options.signal?.aborted ? "cancelled" : "eos",
+        stopReason: options.signal?.aborted ? "cancelled" : (script.stopReason ?? "eos"),
         timings: timings(rate),
       };
     })();

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { PassThrough, Readable } from "node:stream";
@@ -8,6 +8,9 @@ import { piphi, Screen } from "./fake.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "piphi-run-"));
 afterAll(() => rmSync(folder, { recursive: true }));
+
+const weights = path.join(folder, "weights");
+writeFileSync(weights, "");
 
 const user = (content: string) => [{ role: "user", content }];
 
@@ -38,8 +41,11 @@ test.each([
 test.each([
   [["a.gguf", "why", "so?"], "a.gguf", "why so?"],
   [["A.GGUF", "hi"], "A.GGUF", "hi"],
-  [["models/a", "hi"], "models/a", "hi"],
-  [[folder, "hi"], folder, "hi"],
+  [["./models/a", "hi"], "./models/a", "hi"],
+  [[weights, "hi"], weights, "hi"],
+  [["test"], undefined, "test"],
+  [["on/off"], undefined, "on/off"],
+  [["philosophy", "in", "short"], undefined, "philosophy in short"],
   [["on / off", "please"], undefined, "on / off please"],
   [["on/off now"], undefined, "on/off now"],
   [["-m", "phi-2", "models/a"], "phi-2", "models/a"],
@@ -230,4 +236,59 @@ test("control characters of a model reach a file but not a terminal", async () =
   const deltas = ["\u001b]0;x\u0007", "ok\n"];
   expect((await piphi(["run", "hi"], { deltas })).stdout).toBe("\u001b]0;x\u0007ok\n");
   expect((await piphi(["run", "hi"], { deltas, tty: true })).stdout).toBe("\\u001b]0;x\\u0007ok\n");
+});
+
+test.each(["phi", "phi-2", "dolphin-phi", "models/phi-2", "Llama-3.2:1b"])(
+  "%s is no text: a model that is not there",
+  async (name) => {
+    const { code, stderr, calls } = await piphi(["run", name, "Why is the sky blue"]);
+    expect({ code, calls }).toEqual({ code: 1, calls: [] });
+    expect(stderr).toMatch(/There is no model file ".*Give the path of a \.gguf file, or .* -p\. \[E_NOT_FOUND\]/);
+  },
+);
+
+test.each([
+  ["UTF-8 with a mark", Buffer.from("\ufeffgood night\r\n")],
+  ["UTF-16, little end first", Buffer.from("\ufeffgood night\r\n", "utf16le")],
+  ["UTF-16, big end first", Buffer.from("\ufeffgood night\r\n", "utf16le").swap16()],
+])("standard input as %s", async (_, bytes) => {
+  const { call } = await piphi(["run"], { stdin: Readable.from([bytes]) });
+  expect(call("chat")?.input).toEqual(user("good night"));
+});
+
+test("UTF-16 without a mark is refused by name", async () => {
+  const { code, stderr } = await piphi(["run"], { stdin: Readable.from([Buffer.from("good", "utf16le")]) });
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/looks like UTF-16 .* as UTF-8/) });
+});
+
+test.each([
+  [["-n", "2"], "after 2 tokens: that is what -n allows"],
+  [[], "after 2 tokens: the context is full. Give a larger --ctx"],
+])("an answer that was cut says so on stderr, with %j", async (flags, message) => {
+  const { stdout, stderr, code } = await piphi(["run", ...flags, "hi"], { stopReason: "length" });
+  expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "On.\n", stderr: expect.stringContaining(message) });
+});
+
+test("--stop understands escapes", async () => {
+  const { call } = await piphi(["run", "--stop", "\\n\\n", "--stop", "a\\\\b", "hi"]);
+  expect(call("chat")?.options.stop).toEqual(["\n\n", "a\\b"]);
+});
+
+test("prompt formats: a name, a file, and the switches", async () => {
+  const file = path.join(folder, "mine.jinja");
+  writeFileSync(file, "\ufeff{{ messages }}");
+  expect((await piphi(["run", "--template", "chatml", "hi"])).call("load")?.options.template).toBe("chatml");
+  expect((await piphi(["run", "--template", file, "hi"])).call("load")?.options.template).toBe("{{ messages }}");
+  expect((await piphi(["run", "--template", "./none.jinja", "hi"])).stderr).toContain("of --template cannot be read");
+  expect((await piphi(["run", "--no-format-stops", "hi"])).call("chat")?.options.formatStops).toBe(false);
+  expect((await piphi(["run", "--raw", "--special", "hi"])).call("generate")?.options.special).toBe(true);
+});
+
+test.each([
+  ["SIGTERM", 143],
+  ["SIGHUP", 129],
+])("%s ends the work as Ctrl-C does, with its own exit code", async (signal, code) => {
+  const interrupt = new AbortController();
+  setTimeout(() => interrupt.abort(signal), 10);
+  expect(await piphi(["run"], { stdin: new PassThrough(), interrupt })).toMatchObject({ code, stderr: "" });
 });

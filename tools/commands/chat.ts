@@ -2,18 +2,28 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, resolve } from "node:path";
 import { createInterface, type Interface } from "node:readline";
+import { addAbortSignal, type Readable } from "node:stream";
 import type { ChatMessage, GenerateOptions, GenerateResult, Phi, Session } from "../../devices/node/index.ts";
 import { PRIVATE_MODE, removeLeftovers, writeAtomically } from "../../devices/node/writing.ts";
 import { LEAST_ROLLING_CONTEXT, PiPhiError } from "../../runtime/index.ts";
-import { formatStats, printAnswer } from "../answer.ts";
+import { formatStats, noteCut, printAnswer } from "../answer.ts";
 import type { Context } from "../context.ts";
-import { ANSWER_FLAGS, LOAD_FLAGS, MODEL_FLAG, toGenerateOptions, toLoadOptions } from "../flags.ts";
+import {
+  ANSWER_FLAGS,
+  LOAD_FLAGS,
+  MODEL_FLAG,
+  readTemplate,
+  TEMPLATE_FLAG,
+  toGenerateOptions,
+  toLoadOptions,
+} from "../flags.ts";
 import { onlyModel } from "../input.ts";
 import { withModel } from "../model.ts";
 import { defineCommand, text } from "../options.ts";
 import { columns, formatBytes, palette, plural, printable } from "../output.ts";
 import { reportError } from "../report.ts";
 import { didYouMean } from "../suggest.ts";
+import { linesOf } from "../text-input.ts";
 
 const COMMANDS: Record<string, string> = {
   "/help": "this list",
@@ -22,6 +32,7 @@ const COMMANDS: Record<string, string> = {
   "/load FILE": "go on with a saved session",
   "/export FILE": "write the messages as JSON",
   "/stats": "timings and memory of the last answer",
+  "//TEXT": "say a text that begins with a slash",
   "/exit": "leave (as do Ctrl-D, and Ctrl-C on an empty line)",
 };
 
@@ -100,6 +111,7 @@ class Conversation {
     const question: ChatMessage = { role: "user", content };
     try {
       this.last = await this.ask(question, turn.signal);
+      noteCut(this.last, this.options, this.context.stderr);
       const reply = this.last.text.trim();
       if (reply !== "") {
         this.messages.push(question, { role: "assistant", content: reply });
@@ -242,12 +254,13 @@ async function converse(conversation: Conversation, context: Context): Promise<v
   if (terminal) stderr.write("Type a message, or /help.\n");
   ask();
   try {
-    for await (const line of lines) {
+    for await (const line of terminal ? lines : linesOf(addAbortSignal(signal, stdin as Readable))) {
       prompted = false;
       const said = line.trim();
       try {
-        if (said.startsWith("/") && !(await conversation.command(said))) return;
-        if (said !== "" && !said.startsWith("/")) await conversation.answer(said);
+        const command = /^\/(?!\/)/.test(said);
+        if (command && !(await conversation.command(said))) return;
+        if (said !== "" && !command) await conversation.answer(said.replace(/^\/\//, "/"));
       } catch (error) {
         if (!terminal || signal.aborted) throw error;
         reportError(error, false, context);
@@ -272,6 +285,7 @@ export const chat = defineCommand({
     ...MODEL_FLAG,
     system: text("TEXT", "what the model is told before the conversation"),
     session: text("FILE", "go on with the session in FILE, if there is one, and save it there at the end"),
+    ...TEMPLATE_FLAG,
     ...ANSWER_FLAGS,
     ...LOAD_FLAGS,
   },
@@ -285,7 +299,8 @@ export const chat = defineCommand({
   async run(values, words, context) {
     const { system, session } = values;
     if (session !== undefined) refuseMissingFolder(session);
-    await withModel(context, onlyModel(values.model, words), toLoadOptions(values), async (phi) => {
+    const options = { ...toLoadOptions(values), template: readTemplate(values.template) };
+    await withModel(context, onlyModel(values.model, words), options, async (phi) => {
       const overflow = phi.info.contextLength < LEAST_ROLLING_CONTEXT ? "stop" : "roll";
       const { overflow: asked = overflow, ...options } = toGenerateOptions(values);
       const conversation = await Conversation.begin(phi, context, { ...options, overflow: asked }, system);

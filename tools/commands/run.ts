@@ -1,10 +1,19 @@
 import type { GenerateResult, Phi } from "../../devices/node/index.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
-import { formatStats, printAnswer } from "../answer.ts";
-import { ANSWER_FLAGS, JSON_FLAG, LOAD_FLAGS, MODEL_FLAG, toGenerateOptions, toLoadOptions } from "../flags.ts";
+import { formatStats, noteCut, printAnswer } from "../answer.ts";
+import {
+  ANSWER_FLAGS,
+  JSON_FLAG,
+  LOAD_FLAGS,
+  MODEL_FLAG,
+  readTemplate,
+  TEMPLATE_FLAG,
+  toGenerateOptions,
+  toLoadOptions,
+} from "../flags.ts";
 import { readText, splitModel } from "../input.ts";
 import { withModel } from "../model.ts";
-import { defineCommand, text, toggle } from "../options.ts";
+import { defineCommand, text, toggle, usageError } from "../options.ts";
 import { writeJson } from "../output.ts";
 
 async function toDocument(phi: Phi, result: GenerateResult, trim: boolean) {
@@ -23,7 +32,7 @@ async function toDocument(phi: Phi, result: GenerateResult, trim: boolean) {
 export const run = defineCommand({
   usage: "[MODEL] [PROMPT…]",
   notes: [
-    "The first argument is the model if it ends in .gguf, is a path, or exists; otherwise the embedded model answers.",
+    "The first argument is the model if it ends in .gguf or is a file; otherwise the embedded model answers.",
     'Without a prompt, it is read from standard input; a last argument "-" appends standard input to the prompt.',
     "Ctrl-C ends the answer; a second one ends the process.",
   ],
@@ -31,6 +40,8 @@ export const run = defineCommand({
     ...MODEL_FLAG,
     prompt: text("TEXT", "the prompt, instead of PROMPT…", "p"),
     raw: toggle("continue the text as it is, without the model's prompt format"),
+    special: toggle("with --raw: names of control tokens in the text, such as <|endoftext|>, stand for these"),
+    ...TEMPLATE_FLAG,
     ...ANSWER_FLAGS,
     ...LOAD_FLAGS,
     stats: toggle("print timings and memory to stderr"),
@@ -52,12 +63,17 @@ export const run = defineCommand({
     if (prompt === "")
       throw new PiPhiError("E_PROMPT_EMPTY", "The prompt is empty. Give it as an argument or pipe it in.");
 
-    await withModel(context, split.model, toLoadOptions(values), async (phi) => {
-      const options = { ...toGenerateOptions(values), signal: context.signal };
-      const trim = !values.raw;
+    const { raw = false, special } = values;
+    if (special && !raw)
+      throw usageError("--special is for --raw: prompt formats write their control tokens themselves. Add --raw.");
+    const template = readTemplate(values.template);
+    await withModel(context, split.model, { ...toLoadOptions(values), template }, async (phi) => {
+      const options = { ...toGenerateOptions(values), special, signal: context.signal };
+      const trim = !raw;
       const generation = trim ? phi.chat([{ role: "user", content: prompt }], options) : phi.generate(prompt, options);
       const result = values.json ? await generation : await printAnswer(generation, context.stdout, trim);
       if (values.json) writeJson(context.stdout, await toDocument(phi, result, trim));
+      noteCut(result, options, context.stderr);
       if (values.stats) context.stderr.write(formatStats(result, phi.info, await phi.memory()));
     });
   },

@@ -1,6 +1,6 @@
 import type { Inspection } from "../../devices/node/index.ts";
 import type { Context } from "../context.ts";
-import { JSON_FLAG, MODEL_FLAG } from "../flags.ts";
+import { JSON_FLAG, MODEL_FLAG, readTemplate, TEMPLATE_FLAG } from "../flags.ts";
 import { onlyModel } from "../input.ts";
 import { defineCommand, toggle } from "../options.ts";
 import { columns, formatBytes, formatCount, palette, plural, printable, writeJson } from "../output.ts";
@@ -21,7 +21,7 @@ function factRows({ config, vocabulary, ...model }: Inspection): string[][] {
       "vocabulary",
       `${plural(vocabulary.size, "token")}, ${plural(vocabulary.merges, "merge")}, ends at ${vocabulary.eos}`,
     ],
-    ["prompt format", model.promptFormat],
+    ["prompt format", `${model.promptFormat}: ${model.prompt.reason}`],
   ];
 }
 
@@ -46,6 +46,10 @@ function print({ stdout, env }: Context, model: Inspection, everyTensor: boolean
   const { bold } = palette(stdout, env);
   stdout.write(`${bold(printable(model.name))}\n${columns(harmless(factRows(model)))}\n`);
   const [rows, align] = everyTensor ? [tensorRows(model.tensors), "lllr"] : [typeRows(model.tensors), "lrr"];
+  const { example, error, stops } = model.prompt;
+  const lines = (example ?? error ?? "").split("\n").map((line) => [line]);
+  stdout.write(`${bold("A conversation, as the model reads it")}\n${columns(harmless(lines))}`);
+  stdout.write(`${columns(harmless([["answers end at", stops.map((stop) => JSON.stringify(stop)).join(" ")]]))}\n`);
   stdout.write(`${bold("Weights")}\n${columns(harmless(rows), align)}`);
 }
 
@@ -54,6 +58,7 @@ export const show = defineCommand({
   notes: ["Only the file's header is read."],
   options: {
     ...MODEL_FLAG,
+    ...TEMPLATE_FLAG,
     tensors: toggle("list every tensor"),
     ...JSON_FLAG,
   },
@@ -66,7 +71,7 @@ export const show = defineCommand({
   async run(values, words, context) {
     const model = onlyModel(values.model, words);
     const { inspect } = await context.api();
-    const inspection = await inspect(model);
+    const inspection = await inspect(model, readTemplate(values.template));
     if (values.json) writeJson(context.stdout, inspection);
     else print(context, inspection, values.tensors ?? false);
   },

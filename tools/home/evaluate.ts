@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** `npm run eval:home`: how well home commands are understood, on sentences that nobody trained on. */
 
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -16,7 +16,7 @@ import { report } from "./table.ts";
 const HELP = `npm run eval:home -- [--house FILE] [--sentences FILE] [--reader LIST] [--python PATH] [--wrong N] [--json]
 
   --house FILE       house.yaml of every sentence that names none
-  --sentences FILE   one JSON document a line; default: all five held-out houses (spoken.jsonl apart)
+  --sentences FILE   one JSON document a line; default: all five held-out houses (not spoken.jsonl and fresh.jsonl)
   --reader LIST      ${READERS.join(", ")}, separated by commas; default piphi
   --python PATH      a Python with tools/home/requirements.txt, for hassil; default python3
   --wrong N          shows the first N wrong answers of each reader
@@ -35,7 +35,9 @@ interface Exam {
 function exams(house: string | undefined, file: string | undefined): Exam[] {
   const files = file
     ? [file]
-    : readdirSync(heldout).filter((name) => name.endsWith(".jsonl") && name !== "spoken.jsonl");
+    : readdirSync(heldout).filter(
+        (name) => name.endsWith(".jsonl") && existsSync(path.join(heldout, name.replace(/jsonl$/, "yaml"))),
+      );
   const byHouse = new Map<string, Sentence[]>();
   for (const name of files.map((each) => (file ? each : path.join(heldout, each)))) {
     for (const sentence of readSentences(name)) {
