@@ -5,7 +5,7 @@ import path from "node:path";
 import type { KeptFiles } from "../../runtime/device.ts";
 import { openFile } from "./files.ts";
 import { storeFolder } from "./paths.ts";
-import { removeLeftovers, writeAtomically } from "./writing.ts";
+import { makeFolders, PRIVATE_MODE, removeLeftovers, writeAtomically } from "./writing.ts";
 
 const SUFFIX = ".piphi";
 
@@ -24,9 +24,9 @@ export function keptFiles(): KeptFiles {
     },
     open: (name) => openFile(at(name)),
     create(name, write) {
-      attempt(() => fs.mkdirSync(folder, { recursive: true }));
+      attempt(() => makeFolders(folder));
       removeLeftovers(at(name));
-      return writeAtomically(at(name), write);
+      return writeAtomically(at(name), write, PRIVATE_MODE);
     },
     used: (name) => void attempt(() => fs.utimesSync(at(name), new Date(), new Date())),
     remove: (name) => void attempt(() => fs.rmSync(at(name), { force: true })),

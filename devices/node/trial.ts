@@ -11,6 +11,7 @@ import { PiPhiError } from "../../runtime/errors.ts";
 import { engineFlags, type FlagSet, setEngineFlags } from "./engine-flags.ts";
 import { environment, hostName, isNode } from "./host.ts";
 import { distPath, storeFolder } from "./paths.ts";
+import { makeFolders } from "./writing.ts";
 
 /** A child that takes longer proves nothing. */
 const LIMIT_MS = 60_000;
@@ -110,7 +111,7 @@ function recall(): FlagSet | undefined {
 function remember(set: FlagSet): void {
   try {
     const file = memoryPath();
-    fs.mkdirSync(path.dirname(file), { recursive: true });
+    makeFolders(path.dirname(file));
     const fresh = `${file}.${process.pid}.tmp`;
     fs.writeFileSync(fresh, `${set}\n`);
     fs.renameSync(fresh, file);
