@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** The public types of the library; `client.ts` and the devices implement them. No imports: these types need no DOM. */
 
 export interface LoadOptions {
@@ -7,8 +8,23 @@ export interface LoadOptions {
   kv?: "int8" | "f16";
   /** Threads, the engine's own included; default: what the device offers. */
   threads?: number;
-  /** Answers that can be given side by side (generateAll), 1 to 16; each has a key/value cache of its own. Default 1. */
+  /**
+   * Requests that run side by side, 1 to 16; each has a key/value cache of its own. Others wait for their turn. Default: as
+   * many as cost little memory, at most 4; 1 for a Phi-2.
+   */
   parallel?: number;
+  /** Requests that may wait for their turn; one more is refused with E_BUSY. Default 64. */
+  queue?: number;
+  /**
+   * Beginnings of prompts that are read before the first request: texts or ids for `generate`, messages for `chat`. With
+   * Node they are kept on disk, too, so that the next start does not read them again.
+   */
+  warm?: readonly (string | readonly number[] | readonly ChatMessage[])[];
+  /**
+   * Bytes, or "1G", of disk for texts that were read (Node; $PIPHI_HOME/prefixes), for all models together. Requests that
+   * begin as one of them did go on from there, also after a restart. Default: none, or "1G" for `warm` alone.
+   */
+  diskCache?: number | string;
   /** Upper limit of memory, as bytes or "1G", "512M"; default: what the device has free. */
   ram?: number | string;
   /** What becomes of F32, F16 and BF16 weights: int8 tiles (default) or the exact values as f32. */
@@ -26,7 +42,8 @@ export interface LoadOptions {
 }
 
 export interface Progress {
-  phase: "download" | "pack" | "check" | "weights";
+  /** "warm" counts tokens instead of bytes. */
+  phase: "download" | "pack" | "check" | "weights" | "warm";
   loadedBytes: number;
   /** 0 where a server does not tell. */
   totalBytes: number;
@@ -69,8 +86,32 @@ export interface GenerateOptions extends SamplingOptions {
    * where weights are streamed, none elsewhere.
    */
   drafts?: number;
-  /** Measure where the time goes; costs a few percent. */
+  /**
+   * How likely each token was: its log-probability over the whole vocabulary, before penalties and temperature, and those of
+   * the so many most likely ones. They come with the deltas and with the result.
+   */
+  logprobs?: number;
+  /** Begin the answer with the prompt: its text and tokens, with `logprobs` also how likely those were. */
+  echo?: boolean;
+  /** Tokens that the answer is held to; ends where the automaton does. */
+  automaton?: TokenAutomaton;
+  /** Measure where the time goes; costs a few percent. Of passes shared with other requests, all of it. */
   profile?: boolean;
+}
+
+/**
+ * A finite automaton over token ids that an answer is held to, for callers that know the tokens they expect, such as the
+ * understanding of homes. Plain arrays, so that it crosses threads; "runtime/text/automaton" puts one together.
+ */
+export interface TokenAutomaton {
+  /** The edges of state s are those from `offsets[s]` up to `offsets[s + 1]`; state 0 is the first. */
+  offsets: Uint32Array;
+  /** The token of each edge; a state has one edge a token at the most. */
+  ids: Uint32Array;
+  /** Where each edge leads. */
+  targets: Uint32Array;
+  /** 1 where the answer may end. */
+  accepting: Uint8Array;
 }
 
 export interface ChatMessage {
@@ -78,10 +119,31 @@ export interface ChatMessage {
   content: string;
 }
 
-/** One step of the stream; `text` can be empty while a character or a stop text is incomplete. */
+/** A token, and how likely it was. */
+export interface TokenChance {
+  id: number;
+  /** Its text alone; bytes that are no complete character show as U+FFFD. */
+  text: string;
+  /** Its bytes; none for control tokens. */
+  bytes: number[];
+  /** Natural logarithm of its probability over the whole vocabulary. */
+  logprob: number;
+}
+
+/** A token of an answer; all but its id where `logprobs` asked for it, and no `logprob` for the first token of all. */
+export interface AnswerToken extends Partial<Omit<TokenChance, "id">> {
+  id: number;
+  /** The most likely tokens here, the most likely first. */
+  top?: TokenChance[];
+}
+
+/**
+ * One step of the stream: what a pass over the weights gave. `text` can be empty while a character or a stop text is
+ * incomplete, and can come without a token when that is decided.
+ */
 export interface Delta {
   text: string;
-  id: number;
+  tokens: AnswerToken[];
 }
 
 export type StopReason = "eos" | "stop" | "length" | "cancelled";
@@ -89,7 +151,7 @@ export type StopReason = "eos" | "stop" | "length" | "cancelled";
 export interface Timings {
   /** From `load()` to ready. */
   loadMs: number;
-  /** From when the engine begins with the request (others may be before it) to the first token. */
+  /** From when the request has its turn (`usage.queueMs` comes before) to the first token. */
   firstTokenMs: number;
   prefillMs: number;
   prefillTokensPerSecond: number;
@@ -115,11 +177,25 @@ export interface MemoryUse {
   };
 }
 
+/** What a request took. */
+export interface Usage {
+  promptTokens: number;
+  /** Of the prompt's tokens, those whose keys and values were cached: they were not computed again. */
+  cachedTokens: number;
+  generatedTokens: number;
+  /** From when the request arrived to when it got its turn. */
+  queueMs: number;
+}
+
 export interface GenerateResult {
   text: string;
+  /** With `echo`, the prompt's come first. */
   tokens: number[];
+  /** How likely each of `tokens` was, where `logprobs` asked for it. */
+  logprobs?: AnswerToken[];
+  usage: Usage;
   promptTokens: number;
-  /** Of the prompt's tokens, those whose keys and values were still in the cache. */
+  /** Of the prompt's tokens, those whose keys and values were cached. */
   cachedTokens: number;
   generatedTokens: number;
   /** Of the prompt's and the answer's tokens, those that left the context to make room, where any did. */
@@ -135,7 +211,7 @@ export interface GenerateResult {
 export interface GenerateAllResult {
   /** In the order of the prompts. */
   results: GenerateResult[];
-  /** Milliseconds of the passes that gave all running answers their next token, and the tokens they gave. */
+  /** Milliseconds of the passes that gave running answers their next tokens, and the tokens they gave. */
   decodeMs: number;
   decodedTokens: number;
 }
@@ -171,6 +247,20 @@ export interface Score {
   ids: number[];
   /** Position i: the distribution after ids[0..i]; natural logarithms over the whole vocabulary. */
   positions: { id: number; top: [id: number, logprob: number][] }[];
+  usage: Usage;
+}
+
+/** What an engine is busy with. */
+export interface Status {
+  /** Requests that run now, and those that wait for their turn. */
+  running: number;
+  waiting: number;
+  /** How many can run side by side, and how many may wait. */
+  parallel: number;
+  queue: number;
+  /** Texts whose keys and values are kept for requests to come, and the bytes of those that were put aside. */
+  cachedPrefixes: number;
+  cachedBytes: number;
 }
 
 export interface Tokenization {
@@ -179,13 +269,17 @@ export interface Tokenization {
   pieces: string[];
 }
 
+/**
+ * A loaded model. Requests may be made at any time, many at once: they run side by side, as many as `parallel`, and others
+ * wait for their turn; beyond `queue` they are refused with E_BUSY. What each gets does not depend on the others.
+ */
 export interface Phi extends AsyncDisposable {
   readonly info: ModelInfo;
   /** Continues a text, or token ids, without any template. */
   generate(prompt: string | readonly number[], options?: GenerateOptions): Generation;
   /**
    * Continues several prompts side by side, as many as `parallel` at once: a pass over the weights gives all of them their
-   * next token. The texts are those that the prompts get one by one.
+   * next token. The texts are those that the prompts get one by one. Counts as one request.
    */
   generateAll(prompts: readonly (string | readonly number[])[], options?: GenerateOptions): Promise<GenerateAllResult>;
   /** Answers a conversation in the model's own prompt format. */
@@ -209,6 +303,8 @@ export interface Phi extends AsyncDisposable {
   bandwidth(): Promise<number>;
   /** The current memory figures. */
   memory(): Promise<MemoryUse>;
+  /** What the engine is busy with; is answered between passes. */
+  status(): Promise<Status>;
   close(): Promise<void>;
 }
 

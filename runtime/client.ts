@@ -15,10 +15,11 @@ import type {
   Score,
   Session,
   SessionOptions,
+  Status,
   Tokenization,
 } from "./api.ts";
 import { ClientSession, type SessionLink } from "./client-session.ts";
-import { requestStop } from "./compute/team.ts";
+import { Signals, STOP_ALL } from "./compute/team.ts";
 import type { Thread } from "./device.ts";
 import { PiPhiError } from "./errors.ts";
 import type { FromEngine, Method, Methods, ToEngine } from "./protocol.ts";
@@ -48,21 +49,22 @@ export function connect(thread: Thread, model: string, options: LoadOptions = {}
         fail(error); // the caller's own, which nobody else would hand to the caller
       }
     };
-    client.listen((message) => {
+    thread.onMessage((received) => {
+      const message = received as FromEngine;
       if (message.type === "progress") tell(message.progress);
-      else if (message.type === "error") fail(PiPhiError.fromJSON(message.error));
+      else if (message.type === "error" && message.id === undefined) fail(PiPhiError.fromJSON(message.error));
       else if (message.type === "ready") {
         signal?.removeEventListener("abort", cancel);
         client.ready(message);
         resolve(client);
-      }
+      } else client.hear(message);
     });
     thread.onFailure((error) => {
       fail(PiPhiError.from(error));
       client.lose(error);
     });
     try {
-      client.post({ type: "load", model, options: rest });
+      thread.post({ type: "load", model, options: rest });
     } catch (error) {
       fail(notPosted(error));
     }
@@ -71,14 +73,23 @@ export function connect(thread: Thread, model: string, options: LoadOptions = {}
 
 type Ready = FromEngine & { type: "ready" };
 
+/** A request that the engine has not answered yet. */
+interface Pending {
+  emit?(delta: Delta): void;
+  resolve(value: unknown): void;
+  reject(error: PiPhiError): void;
+}
+
 class Client implements Phi {
   info!: ModelInfo;
-  private engine!: Ready;
-  /** Resolves when the requests before have been answered; they run one after another. */
-  private tail: Promise<void> = Promise.resolve();
+  /** How a pass that runs is reached, where memory is shared. */
+  private signals: Signals | undefined;
+  /** By number. */
+  private readonly pending = new Map<number, Pending>();
+  private last = 0;
   private closing: Promise<void> | undefined;
+  private closed: () => void = () => {};
   private lost: PiPhiError | undefined;
-  private onMessage: (message: FromEngine) => void = () => {};
   private readonly link: SessionLink = {
     request: (method, ask, signal, emit) => this.request(method, ask, signal, emit),
     stream: (start, signal) =>
@@ -88,28 +99,27 @@ class Client implements Phi {
       }),
   };
 
-  constructor(private readonly thread: Thread) {
-    thread.onMessage((message) => this.onMessage(message as FromEngine));
-  }
+  constructor(private readonly thread: Thread) {}
 
-  listen(listener: (message: FromEngine) => void): void {
-    this.onMessage = listener;
-  }
-
-  post(message: ToEngine): void {
-    this.thread.post(message);
-  }
-
-  ready(message: Ready): void {
-    this.engine = message;
-    this.info = message.info;
+  ready({ info, memory, control }: Ready): void {
+    this.info = info;
+    if (memory) this.signals = new Signals(memory.buffer, control);
     this.thread.keepAlive?.(false);
+  }
+
+  hear(message: FromEngine): void {
+    if (message.type === "delta") this.pending.get(message.id)?.emit?.(message.delta);
+    else if (message.type === "result") this.settle(message.id)?.resolve(message.value);
+    else if (message.type === "error" && message.id !== undefined) {
+      this.settle(message.id)?.reject(PiPhiError.fromJSON(message.error));
+    } else if (message.type === "closed") this.closed();
   }
 
   /** The engine's thread died. */
   lose(error: Error): void {
     this.lost = new PiPhiError("E_ENGINE", `The engine stopped: ${error.message}. Load the model again.`);
-    this.onMessage({ type: "error", error: this.lost.toJSON() });
+    for (const id of [...this.pending.keys()]) this.settle(id)?.reject(this.lost);
+    this.closed();
   }
 
   generate(prompt: string | readonly number[], { signal, ...options }: GenerateOptions = {}): Generation {
@@ -156,6 +166,10 @@ class Client implements Phi {
     return this.request("memory", {});
   }
 
+  status(): Promise<Status> {
+    return this.request("status", {});
+  }
+
   close(): Promise<void> {
     this.closing ??= this.finish();
     return this.closing;
@@ -166,68 +180,61 @@ class Client implements Phi {
   }
 
   private async finish(): Promise<void> {
-    this.setStop(true);
-    await this.tail;
     if (!this.lost) {
-      this.setStop(false);
-      const closed = new Promise<void>((resolve) => this.listen(() => resolve()));
+      const closed = new Promise<void>((resolve) => (this.closed = resolve));
       this.thread.keepAlive?.(true);
       this.post({ type: "close" });
+      this.signals?.requestStop(STOP_ALL);
       await closed;
     }
     this.thread.terminate();
   }
 
-  /** Queues a request; its promise settles with the engine's answer, or when `signal` fires before its turn. */
-  private request<M extends Method>(
+  private async request<M extends Method>(
     method: M,
     ask: Methods[M]["ask"],
     signal?: AbortSignal,
     emit?: (delta: Delta) => void,
   ): Promise<Methods[M]["answer"]> {
-    const answer = unlessAborted(this.tail, signal).then(() => this.exchange(method, ask, signal, emit));
-    const settled = () => {};
-    this.tail = this.tail.then(() => answer).then(settled, settled);
-    return answer;
-  }
-
-  private exchange<M extends Method>(
-    method: M,
-    ask: Methods[M]["ask"],
-    signal?: AbortSignal,
-    emit?: (delta: Delta) => void,
-  ): Promise<Methods[M]["answer"]> {
-    if (this.closing) return Promise.reject(new PiPhiError("E_CLOSED", "The model was closed. Load it again."));
-    if (this.lost) return Promise.reject(this.lost);
-    if (signal?.aborted) return Promise.reject(new PiPhiError("E_CANCELLED", "The request was cancelled."));
-    return new Promise((resolve, reject) => {
-      const cancel = () => this.setStop(true);
-      const settle = (finish: () => void) => {
-        signal?.removeEventListener("abort", cancel);
-        this.thread.keepAlive?.(false);
-        finish();
-      };
-      this.listen((message) => {
-        if (message.type === "delta") emit?.(message.delta);
-        else if (message.type === "result") settle(() => resolve(message.value as Methods[M]["answer"]));
-        else if (message.type === "error") settle(() => reject(PiPhiError.fromJSON(message.error)));
-      });
-      // The engine is idle now, so a stop that came too late for the request before is taken back here.
-      this.setStop(false);
-      signal?.addEventListener("abort", cancel, { once: true });
-      this.thread.keepAlive?.(true);
-      try {
-        this.post({ type: "request", method, ask } as ToEngine);
-      } catch (error) {
-        settle(() => reject(notPosted(error)));
-      }
+    if (this.closing) throw new PiPhiError("E_CLOSED", "The model was closed. Load it again.");
+    if (this.lost) throw this.lost;
+    if (signal?.aborted) throw new PiPhiError("E_CANCELLED", "The request was cancelled.");
+    const id = ++this.last;
+    const answer = new Promise<Methods[M]["answer"]>((resolve, reject) => {
+      this.pending.set(id, { emit, resolve: resolve as (value: unknown) => void, reject });
     });
+    const cancel = () => this.cancel(id);
+    signal?.addEventListener("abort", cancel, { once: true });
+    this.thread.keepAlive?.(true);
+    try {
+      this.post({ type: "request", id, method, ask } as ToEngine);
+    } catch (error) {
+      this.settle(id)?.reject(notPosted(error));
+    }
+    try {
+      return await answer;
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+    }
   }
 
-  private setStop(stop: boolean): void {
-    const { memory, control } = this.engine;
-    if (memory) requestStop(memory.buffer, control, stop);
-    if (stop) this.post({ type: "cancel" });
+  private cancel(id: number): void {
+    if (!this.pending.has(id)) return;
+    this.post({ type: "cancel", id });
+    // A pass for others, too, goes on to its end: to stop it would cost them its time.
+    if (this.signals?.alone === id) this.signals.requestStop(id);
+  }
+
+  private settle(id: number): Pending | undefined {
+    const one = this.pending.get(id);
+    this.pending.delete(id);
+    if (this.pending.size === 0 && !this.closing) this.thread.keepAlive?.(false);
+    return one;
+  }
+
+  private post(message: ToEngine): void {
+    this.thread.post(message);
+    this.signals?.announce();
   }
 }
 
@@ -276,20 +283,6 @@ class Stream implements Generation {
       if (!this.settled) this.stop.abort();
     }
   }
-}
-
-/** Resolves with `before`, or already when `signal` fires. */
-function unlessAborted(before: Promise<void>, signal?: AbortSignal): Promise<void> {
-  if (!signal) return before;
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const go = () => {
-      signal.removeEventListener("abort", go);
-      resolve();
-    };
-    signal.addEventListener("abort", go);
-    before.then(go);
-  });
 }
 
 /** Fires with either; `release` lets go of a caller's signal, which may outlive many generations. */

@@ -42,6 +42,18 @@ export interface MappedFile {
   close(): void;
 }
 
+/** Files of the device's own store, which may be gone at any time; see cache/shelf.ts. Nothing but `open` and `create` throws. */
+export interface KeptFiles {
+  list(): { name: string; bytes: number; usedMs: number }[];
+  /** Throws E_NOT_FOUND or E_FILE_READ. */
+  open(name: string): ByteSource;
+  /** As Device.create. */
+  create(name: string, write: (sink: ByteSink) => Promise<void>): Promise<number>;
+  /** Notes that it was used just now. */
+  used(name: string): void;
+  remove(name: string): void;
+}
+
 /** The two builds of the kernels: plain SIMD, and SIMD with the relaxed instructions. */
 export type KernelBuild = "simd" | "relaxed";
 
@@ -130,10 +142,13 @@ export interface Device {
   /** Opens one file for reading; throws E_NOT_FOUND or E_FILE_READ. `name` is a path, URL or handle name. */
   open(name: string): ByteSource;
   /**
-   * Lets `write` fill a file that appears under its name as a whole, or not at all where it throws; its size. Throws
+   * Lets `write` fill a file that appears under its name as a whole, or not at all where it throws; its size. A new file is
+   * for its owner alone, a replaced one keeps its permissions. Throws
    * E_DISK_FULL or E_FILE_WRITE. Devices without this have no files to write.
    */
   create?(name: string, write: (sink: ByteSink) => Promise<void>): Promise<number>;
+  /** Where caches of texts that were read can be kept from run to run. */
+  readonly kept?: KeptFiles;
   /** The bytes of a kernel build. */
   kernel(build: KernelBuild): Promise<Uint8Array>;
   /**

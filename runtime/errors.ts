@@ -37,6 +37,7 @@ export type ErrorCode =
   | "E_TOKEN" // Home Assistant refused the access token
   | "E_CANCELLED" // the caller's AbortSignal fired
   | "E_CLOSED" // the model was closed
+  | "E_BUSY" // more requests wait than the queue holds
   | "E_ENGINE" // WebAssembly could not be compiled or failed its self-test
   | "E_KERNEL"; // a kernel's own check failed (a bug in PiPhi or a damaged memory)
 
@@ -69,6 +70,12 @@ export class PiPhiError extends Error {
     const details: ErrorDetails = error instanceof Error && error.stack ? { stack: error.stack } : {};
     return new PiPhiError("E_ENGINE", message, details);
   }
+}
+
+/** Throws E_ENGINE unless `holds`: a check at the borders between rooms, whose failure is a bug. */
+export function demand(holds: boolean, what: string): asserts holds {
+  if (!holds)
+    throw new PiPhiError("E_ENGINE", `This should not be: it is demanded that ${what}. Please report this as a bug.`);
 }
 
 export interface SerializedError {

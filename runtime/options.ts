@@ -3,7 +3,7 @@
 import type { LoadOptions, Phi2Config } from "./api.ts";
 import type { Device } from "./device.ts";
 import { PiPhiError } from "./errors.ts";
-import { positionBytes } from "./plan/cache-size.ts";
+import { cacheSize, positionBytes } from "./plan/cache-size.ts";
 import type { PlanOptions } from "./plan/plan.ts";
 import type { DensePrecision } from "./weights/tiles.ts";
 
@@ -14,6 +14,11 @@ const BATCH_TOKENS = 64;
 const MOST_THREADS = 64;
 /** As many rows of logits as a pass has room for. */
 const MOST_PARALLEL = 16;
+/** Where the caller does not say: so many caches, if all of them take no more than this, and a sixteenth of the memory. */
+const USUAL_PARALLEL = [4, 3, 2];
+const USUAL_CACHE_BYTES = 64 << 20;
+const USUAL_CACHE_SHARE = 1 / 16;
+const USUAL_QUEUE = 64;
 
 const UNITS: Record<string, number> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 
@@ -43,18 +48,15 @@ export function planOptions(
   packed: boolean,
   options: LoadOptions,
 ): PlanOptions {
-  const { kv = "int8", kernel, threads: asked = device.threads, parallel = 1 } = options;
+  const { kv = "int8", kernel, threads: asked = device.threads } = options;
   oneOf("kv", kv, ["int8", "f16"]);
   if (kernel !== undefined) oneOf("kernel", kernel, ["simd", "relaxed"]);
-  if (!Number.isInteger(asked) || asked < 1 || asked > MOST_THREADS) {
-    throw new PiPhiError("E_USAGE", `threads must be a whole number from 1 to ${MOST_THREADS}, not ${asked}.`);
-  }
-  if (!Number.isInteger(parallel) || parallel < 1 || parallel > MOST_PARALLEL) {
-    throw new PiPhiError("E_USAGE", `parallel must be a whole number from 1 to ${MOST_PARALLEL}, not ${parallel}.`);
-  }
+  wholeNumber("threads", asked, 1, MOST_THREADS);
+  wholeNumber("parallel", options.parallel ?? 1, 1, MOST_PARALLEL);
   const threads = device.sharedMemory ? asked : 1;
   const { ramBytes, overheadBytes } = budgetOf(device, threads, options.ram);
-  const contextLength = options.contextLength ?? defaultContext(config, kv, ramBytes, parallel);
+  const contextLength = options.contextLength ?? defaultContext(config, kv, ramBytes, options.parallel ?? 1);
+  const parallel = options.parallel ?? defaultParallel(config, kv, ramBytes, contextLength);
   const ahead = device.openAhead !== undefined && device.sharedMemory;
   return {
     contextLength,
@@ -90,6 +92,31 @@ function defaultContext(
   const room = (ramBytes ?? Number.POSITIVE_INFINITY) / 4;
   const fitting = CONTEXTS.find((tokens) => parallel * tokens * tokenBytes <= room) ?? CONTEXTS[CONTEXTS.length - 1];
   return Math.min(config.contextLength, fitting);
+}
+
+/** Requests that may wait; throws E_USAGE. */
+export function queueLimit({ queue = USUAL_QUEUE }: Pick<LoadOptions, "queue">): number {
+  wholeNumber("queue", queue, 0, Number.MAX_SAFE_INTEGER);
+  return queue;
+}
+
+/** As many caches side by side as cost little memory. */
+function defaultParallel(
+  config: Phi2Config,
+  kv: "int8" | "f16",
+  ramBytes: number | undefined,
+  contextLength: number,
+): number {
+  if (!(contextLength > 0)) return 1;
+  const { sequenceBytes } = cacheSize(config, contextLength, kv);
+  const room = Math.min(USUAL_CACHE_BYTES, (ramBytes ?? Number.POSITIVE_INFINITY) * USUAL_CACHE_SHARE);
+  return USUAL_PARALLEL.find((count) => count * sequenceBytes <= room) ?? 1;
+}
+
+function wholeNumber(option: string, value: number, least: number, most: number): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+  throw new PiPhiError("E_USAGE", `${option} must be a whole number ${range}, not ${value}.`);
 }
 
 /** Throws E_USAGE unless `value` is one of those. */

@@ -9,11 +9,12 @@ import type {
   ModelInfo,
   Progress,
   Score,
+  Status,
   Tokenization,
 } from "./api.ts";
-import type { EngineGenerateOptions } from "./engine/answer.ts";
-import type { EngineLoadOptions } from "./engine/engine.ts";
+import type { EngineLoadOptions } from "./engine/assembly.ts";
 import type { SessionTicket } from "./engine/sessions.ts";
+import type { EngineGenerateOptions } from "./engine/writer.ts";
 import type { SerializedError } from "./errors.ts";
 
 /** What can be asked of an engine, and what comes back. */
@@ -41,22 +42,27 @@ export interface Methods {
   detokenize: { ask: { ids: readonly number[] }; answer: string };
   bandwidth: { ask: Record<string, never>; answer: number };
   memory: { ask: Record<string, never>; answer: MemoryUse };
+  status: { ask: Record<string, never>; answer: Status };
 }
 export type Method = keyof Methods;
 
-export type Request = { [M in Method]: { type: "request"; method: M; ask: Methods[M]["ask"] } }[Method];
+/** Requests are numbered from 1; many can be under way. */
+export type Request = {
+  [M in Method]: { type: "request"; id: number; method: M; ask: Methods[M]["ask"] };
+}[Method];
 
 export type ToEngine =
   | { type: "load"; model: string; options: EngineLoadOptions }
   | Request
-  | { type: "cancel" }
+  | { type: "cancel"; id: number }
   | { type: "close" };
 
 export type FromEngine =
   | { type: "progress"; progress: Progress }
-  /** `memory` is there where it is shared: a cancel then reaches the team within an operation. */
+  /** `memory` is there where it is shared: what concerns a pass that runs then reaches the team within an operation. */
   | { type: "ready"; info: ModelInfo; memory?: WebAssembly.Memory; control: number }
-  | { type: "delta"; delta: Delta }
-  | { type: "result"; value: unknown }
-  | { type: "error"; error: SerializedError }
+  | { type: "delta"; id: number; delta: Delta }
+  | { type: "result"; id: number; value: unknown }
+  /** Without `id`: loading or closing failed, or the engine's thread. */
+  | { type: "error"; id?: number; error: SerializedError }
   | { type: "closed" };

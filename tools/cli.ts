@@ -28,4 +28,5 @@ process.exitCode = await main(process.argv.slice(2), {
   interrupt: interrupt.signal,
   exit: (code) => process.exit(code),
   api: () => import("../devices/node/index.ts"),
+  home: () => import("../devices/node/home/index.ts"),
 });

@@ -15,6 +15,9 @@ export type Api = Pick<
   | "TARGETS"
 >;
 
+/** The part that is about a house. */
+export type HomeApi = typeof import("../devices/node/home/index.ts");
+
 export type Input = NodeJS.ReadableStream & { isTTY?: boolean };
 export type Output = NodeJS.WritableStream & { isTTY?: boolean };
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -33,6 +36,8 @@ export interface Host {
   exit(code: number): void;
   /** Loads the library; a call, because `--help` must not wait for it. */
   api(): Promise<Api>;
+  /** The same of what only commands about a house need. */
+  home(): Promise<HomeApi>;
 }
 
 export interface Context extends Host {

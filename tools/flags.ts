@@ -1,6 +1,8 @@
 /** Flags that several commands share, and what they mean to the library. */
 
-import type { GenerateOptions, NodeLoadOptions } from "../devices/node/index.ts";
+import { readFileSync } from "node:fs";
+import type { ChatMessage, GenerateOptions, NodeLoadOptions } from "../devices/node/index.ts";
+import { PiPhiError } from "../runtime/errors.ts";
 import { choice, integer, number, type OptionTable, size, text, texts, toggle, type Values } from "./options.ts";
 
 export const MODEL_FLAG = {
@@ -25,6 +27,7 @@ export const LOAD_FLAGS = {
   "no-pack": toggle("keep a GGUF file's weights in memory instead of packing them into the store once"),
   share: toggle("leave weights in the pack's own pages, which processes share; default: huge pages if there is room"),
   ...DENSE_FLAG,
+  warm: texts("FILE", "read what prompts begin with before the first of them, once for all: it is kept on disk"),
   kernel: choice(["simd", "relaxed"], "build of the kernels; default: the fastest that passes its self-test"),
 } satisfies OptionTable;
 
@@ -44,9 +47,28 @@ export const ANSWER_FLAGS = {
   stop: texts("TEXT", "end the answer at this text; may be given several times"),
 } satisfies OptionTable;
 
+/** A file of `--warm`: messages as JSON, for chats, or a text as it is. */
+function readWarm(file: string): string | ChatMessage[] {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    const message = `The file ${file} of --warm cannot be read (${(error as Error).message}). Check its path.`;
+    throw new PiPhiError("E_NOT_FOUND", message, { file });
+  }
+  try {
+    const messages: unknown = JSON.parse(text);
+    if (Array.isArray(messages)) return messages;
+  } catch {
+    // A text.
+  }
+  return text.replace(/\r?\n$/, "");
+}
+
 export function toLoadOptions(values: Values<typeof LOAD_FLAGS>): NodeLoadOptions {
   const { ctx, threads, ram, kv, share, dense, kernel } = values;
-  return { contextLength: ctx, threads, ram, kv, share, dense, kernel, pack: !values["no-pack"] };
+  const warm = values.warm?.map(readWarm);
+  return { contextLength: ctx, threads, ram, kv, share, dense, kernel, warm, pack: !values["no-pack"] };
 }
 
 export function toGenerateOptions(values: Values<typeof ANSWER_FLAGS>): GenerateOptions {

@@ -12,19 +12,14 @@ export const ASSISTANT_FLAGS = {
   "token-file": text("FILE", `file with a long-lived access token; default: $${TOKEN_VARIABLE}`),
 } satisfies OptionTable;
 
-/** The house's library; imported when it is needed, because other commands must not wait for it. */
-export const homeLibrary = () => import("../devices/node/home/index.ts");
-
-/** Follows the house of Home Assistant; the caller closes it. */
-export async function followHome(values: Values<typeof ASSISTANT_FLAGS>, { env, signal }: Context) {
-  const { followHomeAssistant, readToken } = await homeLibrary();
-  const file = values["token-file"];
-  const url = values["home-assistant"];
+/** Address and token; throws E_USAGE, E_TOKEN. */
+export async function assistantOf(values: Values<typeof ASSISTANT_FLAGS>, { env, home }: Context) {
+  const { "home-assistant": url, "token-file": file } = values;
   if (url === undefined) throw usageError("--token-file is of use only with --home-assistant URL.");
-  const token = file === undefined ? env[TOKEN_VARIABLE]?.trim() : readToken(file);
+  const token = file === undefined ? env[TOKEN_VARIABLE]?.trim() : (await home()).readToken(file);
   if (!token) {
     const message = `There is no access token for Home Assistant. Give --token-file FILE, or set $${TOKEN_VARIABLE}.`;
     throw new PiPhiError("E_TOKEN", message);
   }
-  return followHomeAssistant({ url, token, signal });
+  return { url, token };
 }

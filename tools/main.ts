@@ -35,6 +35,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "measure the speed on this machine",
     load: async () => (await import("./commands/bench.ts")).bench,
   },
+  intent: {
+    summary: "understand a home command in your own house",
+    load: async () => (await import("./commands/intent.ts")).intent,
+  },
   house: {
     summary: "read the house from Home Assistant, or check a house.yaml",
     load: async () => (await import("./commands/house.ts")).house,

@@ -35,12 +35,15 @@ export function plural(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** Text whose origin is a file or a model, made harmless for a terminal: control characters show as \u001b. */
+const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+
+/**
+ * Text whose origin is a file or a model, made harmless for a terminal: control characters, and those that turn the direction
+ * of what follows, show as \u001b.
+ */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: those are the point
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, escaped);
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours do not count as width
@@ -82,7 +85,11 @@ export function palette(stream: Output, env: Environment): Palette {
   return { bold: paint(1, 22), dim: paint(2, 22), red: paint(31, 39), green: paint(32, 39) };
 }
 
+/** What JSON leaves as it is in texts but a terminal obeys: C1 controls, changes of direction; and lines' other ends. */
+const STEERING = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
 /** The one document of `--json`: a line in a pipe, indented on a terminal. */
 export function writeJson(stream: Output, document: unknown): void {
-  stream.write(`${JSON.stringify(document, null, stream.isTTY ? 2 : undefined)}\n`);
+  const json = JSON.stringify(document, null, stream.isTTY ? 2 : undefined);
+  stream.write(`${json.replace(STEERING, escaped)}\n`);
 }

@@ -5,7 +5,7 @@
 
 import type { Progress } from "../devices/node/index.ts";
 import type { Environment, Output } from "./context.ts";
-import { formatBytes } from "./output.ts";
+import { formatBytes, formatCount, plural } from "./output.ts";
 
 export interface StatusLine {
   show(text: string): void;
@@ -39,6 +39,7 @@ const PHASES: Record<Progress["phase"], string> = {
   pack: "Packing",
   check: "Checking",
   weights: "Loading",
+  warm: "Reading prompts",
 };
 
 /** A bar for `onProgress`; `now` in milliseconds. */
@@ -52,6 +53,10 @@ export function loadingBar(line: StatusLine, now: () => number = () => performan
     const cells = Math.round(share * BAR_CELLS);
     const bar = "#".repeat(cells) + "-".repeat(BAR_CELLS - cells);
     const percent = `${Math.floor(share * 100)}`.padStart(3);
-    line.show(`${PHASES[phase]}  ${bar}  ${percent} %  ${formatBytes(loadedBytes)} of ${formatBytes(totalBytes)}`);
+    const done =
+      phase === "warm"
+        ? `${formatCount(loadedBytes)} of ${plural(totalBytes, "token")}`
+        : `${formatBytes(loadedBytes)} of ${formatBytes(totalBytes)}`;
+    line.show(`${PHASES[phase]}  ${bar}  ${percent} %  ${done}`);
   };
 }

@@ -13,6 +13,16 @@ function asPiPhiError(error: unknown): PiPhiError {
   return new PiPhiError("E_ENGINE", error instanceof Error ? error.message : String(error));
 }
 
+/** The document of `--json` in place of a result. */
+export function errorDocument(
+  error: unknown,
+  debug = false,
+): { error: { code: string; message: string; details: ErrorDetails } } {
+  const { code, message, details } = asPiPhiError(error);
+  const { stack: _, ...quiet }: ErrorDetails = details;
+  return { error: { code, message, details: debug ? details : quiet } };
+}
+
 /** One line, or one JSON document; where the error came from only with PIPHI_DEBUG=1. Returns the exit code. */
 export function reportError(
   error: unknown,
@@ -22,8 +32,7 @@ export function reportError(
   const { code, message, details } = asPiPhiError(error);
   const debug = env.PIPHI_DEBUG === "1";
   if (json) {
-    const { stack: _, ...quiet }: ErrorDetails = details;
-    writeJson(stdout, { error: { code, message, details: debug ? details : quiet } });
+    writeJson(stdout, errorDocument(error, debug));
   } else {
     const { red } = palette(stderr, env);
     stderr.write(`${red("error:")} ${printable(message).replace(/\s+/g, " ").trim()} [${code}]\n`);

@@ -10,13 +10,14 @@ import { openAhead } from "./direct.ts";
 import { retreat } from "./engine-flags.ts";
 import { openFile } from "./files.ts";
 import { hostName } from "./host.ts";
+import { keptFiles } from "./kept.ts";
 import { thisMachine } from "./machine.ts";
 import { adviseHugePages, mapFile, releasePages } from "./mapping.ts";
 import { availableMemory } from "./memory.ts";
 import { distPath } from "./paths.ts";
 import { pressureGauge } from "./pressure.ts";
 import { PROMOTION_BYTES, type PromotionTask, promoted } from "./promotion.ts";
-import { removeLeftovers, writeAtomically } from "./writing.ts";
+import { PRIVATE_MODE, removeLeftovers, writeAtomically } from "./writing.ts";
 
 export function nodeDevice(): Device {
   let gauge: ReturnType<typeof pressureGauge> | undefined;
@@ -36,8 +37,9 @@ export function nodeDevice(): Device {
     open: openFile,
     create(path, write) {
       removeLeftovers(path);
-      return writeAtomically(path, write);
+      return writeAtomically(path, write, PRIVATE_MODE);
     },
+    kept: keptFiles(),
     openAhead,
     map: mapWeights,
     hugePages: adviseHugePages,

@@ -27,15 +27,39 @@ export function openFile(path: string): ByteSource {
     name: path,
     size: stat.size,
     read: (offset, into) => readFully(fd, path, offset, into),
-    unchanged() {
-      const { size, mtimeMs } = fs.fstatSync(fd);
-      return size === stat.size && mtimeMs === stat.mtimeMs;
-    },
+    unchanged: watch(fd, path, stat),
     close() {
       if (open) fs.closeSync(fd);
       open = false;
     },
   };
+}
+
+/** Whether a file is still what `stat` said when it was opened. */
+function watch(fd: number, path: string, stat: fs.Stats): () => boolean {
+  let before = stat;
+  return () => {
+    const now = fs.fstatSync(fd);
+    if (now.size !== before.size || now.mtimeMs !== before.mtimeMs) return false;
+    // A write whose time was set back still shows here, but so does what is no write: new links, names and permissions.
+    const written = now.ctimeMs !== before.ctimeMs && !hasMoved(now, before) && isNamed(path, now);
+    if (!written) before = now;
+    return !written;
+  };
+}
+
+function hasMoved(now: fs.Stats, before: fs.Stats): boolean {
+  const { nlink, mode, uid, gid } = before;
+  return now.nlink !== nlink || now.mode !== mode || now.uid !== uid || now.gid !== gid;
+}
+
+function isNamed(path: string, { dev, ino }: fs.Stats): boolean {
+  try {
+    const found = fs.statSync(path);
+    return found.dev === dev && found.ino === ino;
+  } catch {
+    return false;
+  }
 }
 
 function readFully(fd: number, path: string, offset: number, into: Uint8Array): void {
@@ -65,8 +89,22 @@ export function readError(path: string, offset: number, error: NodeJS.ErrnoExcep
   });
 }
 
+/** Where a symbolic link leads; undefined for everything else. */
+function linkTarget(path: string): string | undefined {
+  try {
+    return fs.readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
 export function openError(path: string, error: NodeJS.ErrnoException): PiPhiError {
   if (error.code === "ENOENT") {
+    const target = linkTarget(path);
+    if (target !== undefined) {
+      const message = `${path} is a link to ${target}, where there is no file. Mount what it is on, or make the link anew.`;
+      return new PiPhiError("E_NOT_FOUND", message, { path, target });
+    }
     return new PiPhiError(
       "E_NOT_FOUND",
       `There is no file ${path}. Check the path, or leave the model out to use the embedded one.`,

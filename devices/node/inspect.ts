@@ -27,7 +27,7 @@ export interface Inspection {
 export async function tokenize(text: string, model: string = EMBEDDED_MODEL): Promise<Tokenization> {
   const opened = openModel(openFile, model, "int8");
   try {
-    const tokenizer = createTokenizer(vocabularyOf(opened.metadata));
+    const tokenizer = createTokenizer(vocabularyOf(opened.metadata, opened.config.vocabSize));
     const ids = tokenizer.encode(text);
     return { ids, pieces: tokenizer.pieces(ids) };
   } finally {
@@ -39,7 +39,7 @@ export async function tokenize(text: string, model: string = EMBEDDED_MODEL): Pr
 export async function inspect(model: string = EMBEDDED_MODEL): Promise<Inspection> {
   const opened = openModel(openFile, model, "int8");
   try {
-    const vocabulary = vocabularyOf(opened.metadata);
+    const vocabulary = vocabularyOf(opened.metadata, opened.config.vocabSize);
     const tokenizer = createTokenizer(vocabulary);
     const { name, quantization, parameters, fileBytes, config } = opened;
     return {

@@ -4,14 +4,15 @@ import fs from "node:fs";
 import path from "node:path";
 import type { ByteSource, Device } from "../../runtime/device.ts";
 import { PiPhiError, type SerializedError } from "../../runtime/errors.ts";
+import { refuseChanged } from "../../runtime/weights/faults.ts";
 import { type Model, openModel } from "../../runtime/weights/model.ts";
-import type { PackOrigin } from "../../runtime/weights/pack.ts";
 import { packBytes, writePack } from "../../runtime/weights/packer.ts";
 import type { DensePrecision } from "../../runtime/weights/tiles.ts";
 import { verifyPack } from "../../runtime/weights/verify.ts";
+import { digestOf } from "./checked.ts";
 import { startThread } from "./device.ts";
 import { openFile } from "./files.ts";
-import { removeLeftovers, writeAtomically, writeError } from "./writing.ts";
+import { removeLeftovers, writableTarget, writeAtomically, writeError } from "./writing.ts";
 
 /** What a packer gets to do; sent as a message. `output` undefined: to check `input`, which is a pack. */
 export interface PackTask {
@@ -127,9 +128,13 @@ async function work(
     const needBytes = packBytes(model);
     removeLeftovers(output);
     refuseFullDisk(output, needBytes);
-    return await writeAtomically(output, (sink) => {
-      const origin = originOfFile(input, model.fileBytes, dense);
-      return writePack(device, model, dense, sink, { origin, onProgress: report, checkpoint });
+    return await writeAtomically(output, async (sink) => {
+      const { fileBytes, sources } = model;
+      const { mtimeMs: modifiedMs } = fs.statSync(input);
+      const digest = digestOf(sources.map(({ name }) => name));
+      const origin = { name: path.basename(input), bytes: fileBytes, modifiedMs, digest, dense };
+      await writePack(device, model, dense, sink, { origin, onProgress: report, checkpoint });
+      refuseChanged(sources);
     });
   } finally {
     model.close();
@@ -141,18 +146,15 @@ function openInput(file: string): ByteSource {
   try {
     return openFile(file);
   } catch (error) {
-    if (!(error instanceof PiPhiError) || error.code !== "E_NOT_FOUND") throw error;
+    if (!(error instanceof PiPhiError) || error.code !== "E_NOT_FOUND" || "target" in error.details) throw error;
     throw new PiPhiError("E_NOT_FOUND", `There is no file ${file}. Check the path.`, { path: file });
   }
 }
 
-/** Before minutes of work: throws E_FILE_WRITE where there is a folder, E_USAGE for the model's own files. */
+/** Before minutes of work: throws E_FILE_WRITE for what is no file, E_USAGE for the model's own files. */
 function refuseOutput(output: string, { sources }: Model): void {
-  if (!fs.existsSync(output)) return;
-  const stat = fs.statSync(output);
-  if (stat.isDirectory()) {
-    throw writeError(output, Object.assign(new Error("EISDIR: is a directory"), { code: "EISDIR" }));
-  }
+  const stat = fs.statSync(writableTarget(output), { throwIfNoEntry: false });
+  if (stat === undefined) return;
   const same = sources.some(({ name }) => {
     const source = fs.statSync(name);
     return source.dev === stat.dev && source.ino === stat.ino;
@@ -162,13 +164,8 @@ function refuseOutput(output: string, { sources }: Model): void {
   throw new PiPhiError("E_USAGE", message, { file: output });
 }
 
-/** What a pack of the file states as its source. */
-export function originOfFile(file: string, bytes: number, dense: DensePrecision): PackOrigin {
-  return { name: path.basename(file), bytes, modifiedMs: fs.statSync(file).mtimeMs, dense };
-}
-
 function refuseFullDisk(output: string, needBytes: number): void {
-  const folder = path.dirname(path.resolve(output));
+  const folder = path.dirname(path.resolve(writableTarget(output)));
   let free: number;
   try {
     const { bavail, bsize } = fs.statfsSync(folder);

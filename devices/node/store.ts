@@ -6,17 +6,23 @@ import path from "node:path";
 import type { Progress } from "../../runtime/api.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { openModel } from "../../runtime/weights/model.ts";
-import { originOf } from "../../runtime/weights/pack.ts";
+import { originOf, type PackOrigin } from "../../runtime/weights/pack.ts";
 import type { DensePrecision } from "../../runtime/weights/tiles.ts";
+import { checkOnce, knownDigestOf, rememberSound } from "./checked.ts";
 import { openFile } from "./files.ts";
 import { checkPack, packFile } from "./packing.ts";
 import { storeFolder } from "./paths.ts";
+import { cutBytes, makeFolders } from "./writing.ts";
+
+/** Of a model's name, in its pack's: what follows is unique, and the name of a file may have 255 bytes. */
+const MOST_MODEL_NAME_BYTES = 200;
 
 /** Where the store keeps the pack of a model file: one for each path and precision. */
 export function packPath(model: string, dense: DensePrecision): string {
   const real = fs.realpathSync(model);
   const key = createHash("sha256").update(`${real}\n${dense}`).digest("hex").slice(0, 12);
-  return path.join(storeFolder(), "packs", `${path.basename(real).replace(/\.gguf$/i, "")}-${key}.pack.gguf`);
+  const name = cutBytes(path.basename(real).replace(/\.gguf$/i, ""), MOST_MODEL_NAME_BYTES);
+  return path.join(storeFolder(), "packs", `${name}-${key}.pack.gguf`);
 }
 
 /** Smaller files are loaded in no time: packs of them would only take room. */
@@ -37,7 +43,7 @@ export interface StoreOptions {
 export async function packFor(model: string, options: StoreOptions): Promise<string> {
   const { dense, make = true, onProgress, signal } = options;
   const source = openModel(openFile, model, dense);
-  const { fileBytes, weights } = source;
+  const { fileBytes, weights, sources } = source;
   source.close();
   const report = (phase: "pack" | "check") => (loadedBytes: number, totalBytes: number) => {
     onProgress?.({ phase, loadedBytes, totalBytes });
@@ -48,26 +54,40 @@ export async function packFor(model: string, options: StoreOptions): Promise<str
   }
   if (!make || fileBytes < SMALLEST_BYTES) return model;
   const pack = packPath(model, dense);
-  if (isCurrent(pack, model, fileBytes) && (await isSound(pack, report("check"), signal))) return pack;
-  makeFolder(path.dirname(pack));
+  const files = sources.map(({ name }) => name);
+  if (isCurrent(pack, model, fileBytes, files) && (await isSound(pack, report("check"), signal))) return pack;
+  makeFolders(path.dirname(pack));
   await packFile(model, pack, { dense, onProgress: report("pack"), signal });
-  remember(pack);
+  rememberSound(pack);
   return pack;
 }
 
-/** Whether a pack is there, can be read, and was made of the file as it is now. */
-function isCurrent(pack: string, model: string, fileBytes: number): boolean {
-  if (!fs.existsSync(pack)) return false;
+/**
+ * Whether a pack is there, can be read, and was made of the files as they are now: another model under the same name can have
+ * the same size and time.
+ */
+function isCurrent(pack: string, model: string, fileBytes: number, files: readonly string[]): boolean {
+  const origin = readOrigin(pack);
+  if (origin === undefined || origin.bytes !== fileBytes) return false;
+  if (Math.trunc(origin.modifiedMs) !== Math.trunc(fs.statSync(model).mtimeMs)) return false;
+  return origin.digest === knownDigestOf(files);
+}
+
+/** Undefined where there is no pack, one of another version, a damaged one, or one that this user may not read. */
+function readOrigin(pack: string): PackOrigin | undefined {
+  if (!fs.existsSync(pack)) return undefined;
   try {
     const opened = openModel(openFile, pack, "int8");
     opened.close();
-    const { bytes, modifiedMs } = originOf(opened.metadata);
-    return bytes === fileBytes && modifiedMs === fs.statSync(model).mtimeMs;
+    return originOf(opened.metadata);
   } catch (error) {
-    if (error instanceof PiPhiError && error.code !== "E_FILE_READ") return false; // of another version, or damaged
+    if (error instanceof PiPhiError) return undefined;
     throw error;
   }
 }
+
+/** What a pack of the store that is of no use any more gives: damaged, gone, or on a disk that fails. */
+const UNSOUND = new Set(["E_FILE_CORRUPT", "E_FILE_TRUNCATED", "E_FILE_READ", "E_NOT_FOUND"]);
 
 /** Whether a pack of the store is as it was written; it is read again only if it changed since, as in a store that was copied. */
 async function isSound(
@@ -79,48 +99,7 @@ async function isSound(
     await checkOnce(pack, () => checkPack(pack, { onProgress, signal }));
     return true;
   } catch (error) {
-    if (error instanceof PiPhiError && error.code === "E_FILE_CORRUPT") return false;
+    if (error instanceof PiPhiError && UNSOUND.has(error.code)) return false;
     throw error;
-  }
-}
-
-function makeFolder(folder: string): void {
-  try {
-    fs.mkdirSync(folder, { recursive: true });
-  } catch (error) {
-    throw new PiPhiError(
-      "E_FILE_WRITE",
-      `The store ${folder} cannot be made (${(error as Error).message}). Set PIPHI_HOME to a folder that may be written, or use --no-pack.`,
-      { folder },
-    );
-  }
-}
-
-/** What identifies a file that was checked: reading it all again takes seconds, and nothing changed since. */
-function stampOf(file: string): string {
-  const { dev, ino, size, mtimeMs } = fs.statSync(file);
-  return [fs.realpathSync(file), dev, ino, size, mtimeMs].join(" ");
-}
-
-const checkedList = () => path.join(storeFolder(), "checked.txt");
-
-async function checkOnce(pack: string, check: () => Promise<void>): Promise<void> {
-  const stamp = stampOf(pack);
-  try {
-    if (fs.readFileSync(checkedList(), "utf8").split("\n").includes(stamp)) return;
-  } catch {
-    // The first.
-  }
-  await check();
-  remember(pack);
-}
-
-/** Notes that a pack is sound. A store that cannot be written costs a check each time, no more. */
-function remember(pack: string): void {
-  try {
-    fs.mkdirSync(storeFolder(), { recursive: true });
-    fs.appendFileSync(checkedList(), `${stampOf(pack)}\n`);
-  } catch {
-    // Read-only.
   }
 }

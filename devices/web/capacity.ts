@@ -11,9 +11,29 @@ const MOST_THREADS = 4;
 export function capacity(): Pick<Device, "threads" | "sharedMemory" | "availableBytes"> {
   return {
     threads: Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS),
-    sharedMemory: globalThis.crossOriginIsolated === true,
+    sharedMemory: sharesMemory(),
     availableBytes: deviceMemory,
   };
+}
+
+let shares: boolean | undefined;
+
+/**
+ * Whether threads can share a memory. Not every isolated page has what that takes: WebKit can say `crossOriginIsolated` and have no
+ * SharedArrayBuffer, and a policy can refuse the memory itself.
+ */
+export function sharesMemory(): boolean {
+  shares ??=
+    globalThis.crossOriginIsolated === true && typeof SharedArrayBuffer !== "undefined" && grantsSharedMemory();
+  return shares;
+}
+
+function grantsSharedMemory(): boolean {
+  try {
+    return new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }).buffer instanceof SharedArrayBuffer;
+  } catch {
+    return false;
+  }
 }
 
 /** The machine's memory, rounded and capped by the browser; only Chromium tells it. */

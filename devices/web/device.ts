@@ -11,25 +11,25 @@ const KERNELS: Record<KernelBuild, URL> = {
   relaxed: new URL("../../kernels/relaxed.wasm", import.meta.url),
 };
 
+/** Where the kernels are, when they do not lie beside the worker. */
+export type KernelAddresses = Partial<Record<KernelBuild, string>>;
+
 /** @param team workers that are running already, for `startWorker` to hand out */
-export function webDevice(open: Device["open"], team: Thread[]): Device {
+export function webDevice(open: Device["open"], team: Thread[], kernels: KernelAddresses = {}): Device {
   return {
     name: navigator.userAgent,
     ...capacity(),
     peakBytes: () => undefined,
     open,
-    kernel,
+    kernel: (build) => readKernel(kernels[build] ?? KERNELS[build]),
     wasi: createWasiHost,
     startWorker: () => team.pop()!,
   };
 }
 
-async function kernel(build: KernelBuild): Promise<Uint8Array> {
-  const url = KERNELS[build];
+async function readKernel(url: URL | string): Promise<Uint8Array> {
   const response = await fetch(url);
   if (response.ok) return new Uint8Array(await response.arrayBuffer());
-  throw new PiPhiError("E_ENGINE", `${url} is missing (HTTP ${response.status}). Serve all of PiPhi's dist folder.`, {
-    url: url.href,
-    status: response.status,
-  });
+  const message = `${url} is missing (HTTP ${response.status}). Serve all of PiPhi's dist folder, or say where the kernels are (assets.kernels).`;
+  throw new PiPhiError("E_ENGINE", message, { url: String(url), status: response.status });
 }

@@ -1,85 +1,28 @@
-/** PiPhi for browsers: `import { load } from "piphi/web"`. */
+/** PiPhi for browsers: `import { load } from "piphi/web"`. `piphi/web/core` is the same without the embedded model. */
 
-import { connect } from "../../runtime/client.ts";
-import { type Estimate, type LoadOptions, type Phi, PiPhiError } from "../../runtime/index.ts";
-import { download } from "./download.ts";
-import { estimateHeads, localHeads, remoteHeads } from "./estimate.ts";
-import { type Files, keep } from "./files.ts";
-import { startThread } from "./thread.ts";
+import type { Estimate, LoadOptions, Phi } from "../../runtime/index.ts";
+import * as core from "./core.ts";
 
-export * from "../../runtime/index.ts";
+export * from "./core.ts";
 
-/** Address of the model that comes with the package: home commands to intents. */
-export const EMBEDDED_MODEL = new URL("../../models/home.gguf", import.meta.url).href;
+/** Address of the model that comes with the package: home commands to intents. "" where a bundle does not know its own place. */
+export const EMBEDDED_MODEL = addressOf(() => new URL("../../models/home.gguf", import.meta.url).href);
 
-/** An address, relative to the page; or a file's content; or all parts of a split model. */
-export type ModelSource = string | URL | Blob | ArrayBuffer | readonly File[];
-
-const UNNAMED = "model.gguf";
-
-/**
- * Loads a model on an engine in a worker of its own; on cross-origin isolated pages, with a team of workers.
- * An address of one part of a split model (`…-00001-of-00003.gguf`) stands for all parts beside it.
- * @param model a GGUF file; default: the embedded model
- * @throws PiPhiError for files, options and browsers that cannot work
- */
-export async function load(model: ModelSource = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Phi> {
-  const files = await filesOf(model, options);
-  const [name] = files.keys();
-  return connect(startEngine(files), name, options);
+/** As in piphi/web/core; default: the embedded model. */
+export async function load(model: core.ModelSource = EMBEDDED_MODEL, options: core.WebLoadOptions = {}): Promise<Phi> {
+  return core.load(model, options);
 }
 
-/**
- * What loading would take, from the header alone: of an address, the first megabytes are downloaded. Throws only for
- * files that cannot be loaded at all.
- */
-export async function estimate(model: ModelSource = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Estimate> {
-  const heads = isAddress(model) ? remoteHeads(resolve(model), options.signal) : localHeads(given(model));
-  return estimateHeads(heads, options);
+/** As in piphi/web/core; default: the embedded model. */
+export async function estimate(model: core.ModelSource = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Estimate> {
+  return core.estimate(model, options);
 }
 
-async function filesOf(model: ModelSource, options: LoadOptions): Promise<Files> {
-  if (isAddress(model)) return download(resolve(model), options);
-  // A worker takes buffers over: it gets a copy, and the caller keeps the original.
-  const part = (file: Blob | ArrayBuffer) => (file instanceof ArrayBuffer ? keep([new Uint8Array(file)]) : file);
-  return new Map(Array.from(given(model), ([name, file]) => [name, [part(file)]]));
-}
-
-function isAddress(model: ModelSource): model is string | URL {
-  return typeof model === "string" || model instanceof URL;
-}
-
-/** By name, what the caller has at hand; throws E_USAGE. */
-function given(model: Exclude<ModelSource, string | URL>): Map<string, Blob | ArrayBuffer> {
-  if (model instanceof File) return new Map([[model.name, model]]);
-  if (model instanceof Blob || model instanceof ArrayBuffer) return new Map([[UNNAMED, model]]);
-  const files = new Map<string, File>();
-  const parts: readonly unknown[] = Array.isArray(model) ? model : [];
-  for (const part of parts) if (part instanceof File) files.set(part.name, part);
-  if (files.size > 0 && files.size === parts.length) return files;
-  throw new PiPhiError(
-    "E_USAGE",
-    "The model must be an address, a File, a Blob, an ArrayBuffer, or an array of Files with different names. Pass one of these.",
-  );
-}
-
-function resolve(model: string | URL): URL {
+/** A script that is no module has no address of its own: importing it must not fail for that. */
+function addressOf(address: () => string): string {
   try {
-    return new URL(model, globalThis.document?.baseURI ?? location.href);
+    return address();
   } catch {
-    throw new PiPhiError("E_USAGE", `"${model}" is no address. Pass a URL or a path relative to the page.`);
-  }
-}
-
-function startEngine(files: Files) {
-  try {
-    // In this form, on one line, bundlers find the worker.
-    return startThread(() => new Worker(new URL("./worker.js", import.meta.url), { type: "module" }), {
-      role: "engine",
-      files,
-    });
-  } catch (error) {
-    const { message } = PiPhiError.from(error);
-    throw new PiPhiError("E_ENGINE", `${message} Serve PiPhi's files from the page's own origin.`);
+    return "";
   }
 }

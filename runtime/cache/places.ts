@@ -97,28 +97,41 @@ export class Places {
 
   /** Copies a layer's first `used` places, [head][stretch], into layerBytes(used) bytes. */
   copyOut(layer: number, used: number, into: Uint8Array): void {
+    const count = roundUp(used, TILE);
     let at = 0;
-    for (const [from, to] of this.spans(layer, used)) {
-      into.set(this.bytes.subarray(from, to), at);
-      at += to - from;
+    for (const { start, bytes } of this.spans(layer)) {
+      into.set(this.bytes.subarray(start, start + count * bytes), at);
+      at += count * bytes;
     }
   }
 
-  /** The reverse of `copyOut`. */
-  copyIn(layer: number, used: number, from: Uint8Array): void {
+  /** Copies the first `used` places back from where `copyOut` wrote the first `of`. */
+  copyIn(layer: number, used: number, from: Uint8Array, of = used): void {
+    const [count, stored] = [roundUp(used, TILE), roundUp(of, TILE)];
     let at = 0;
-    for (const [start, end] of this.spans(layer, used)) {
-      this.bytes.set(from.subarray(at, at + end - start), start);
-      at += end - start;
+    for (const { start, bytes } of this.spans(layer)) {
+      this.bytes.set(from.subarray(at, at + count * bytes), start);
+      at += stored * bytes;
     }
   }
 
-  private *spans(layer: number, used: number): Generator<[start: number, end: number]> {
+  /** Copies the first `used` places of another sequence's cache. */
+  copyFrom(other: Places, used: number): void {
+    const count = roundUp(used, TILE);
+    for (let layer = 0; layer < this.layout.config.layers; layer++) {
+      for (const { start, bytes } of this.spans(layer)) {
+        const from = start - this.cache + other.cache;
+        this.bytes.copyWithin(start, from, from + count * bytes);
+      }
+    }
+  }
+
+  /** Where each stretch of a layer begins, and the bytes of each of its places. */
+  private *spans(layer: number): Generator<{ start: number; bytes: number }> {
     const { heads } = this.layout.config;
     for (let head = layer * heads; head < (layer + 1) * heads; head++) {
       for (const { offset, bytes } of this.stretches) {
-        const start = this.cache + head * this.headBytes + offset;
-        yield [start, start + roundUp(used, TILE) * bytes];
+        yield { start: this.cache + head * this.headBytes + offset, bytes };
       }
     }
   }

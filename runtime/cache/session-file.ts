@@ -42,10 +42,19 @@ export interface SessionHeader {
 /** What a session is restored into. */
 export type SessionTarget = Pick<SessionHeader, "model" | "modelHash" | "kv"> & { contextLength: number };
 
+/** What is saved: a sequence, or what was taken out of one. */
+export interface Saved {
+  readonly tokens: readonly number[];
+  readonly dropped: number;
+  /** Bytes of its pieces. */
+  cacheBytes(): number;
+  pieces(): Iterable<Uint8Array>;
+}
+
 /** Writes a sequence; `checkpoint` may throw between its layers. Throws what the sink throws. */
 export function writeSession(
   sink: ByteSink,
-  sequence: Sequence,
+  sequence: Saved,
   about: Omit<SessionHeader, "tokens" | "dropped">,
   checkpoint: () => void,
 ): void {
@@ -57,7 +66,7 @@ export function writeSession(
   [VERSION, header.length, crc32(header)].forEach((word, i) => {
     words.setUint32(MAGIC.length + 4 * i, word, true);
   });
-  sink.resize(PREAMBLE_BYTES + header.length + contentBytes(sequence, tokens.length, dropped));
+  sink.resize(PREAMBLE_BYTES + header.length + contentBytes(tokens.length, sequence.cacheBytes()));
   sink.write(0, preamble);
   sink.write(PREAMBLE_BYTES, header);
   let at = PREAMBLE_BYTES + header.length;
@@ -74,8 +83,8 @@ export function writeSession(
 }
 
 /** Bytes after the header. */
-function contentBytes(sequence: Sequence, tokens: number, dropped: number): number {
-  return 4 * tokens + sequence.cacheBytes(tokens - dropped, dropped) + CHECKSUM_BYTES;
+function contentBytes(tokens: number, cacheBytes: number): number {
+  return 4 * tokens + cacheBytes + CHECKSUM_BYTES;
 }
 
 /** Reads and checks a file's header; throws E_NOT_SESSION, E_SESSION_VERSION, E_FILE_TRUNCATED and E_FILE_CORRUPT. */
@@ -161,7 +170,7 @@ export function readSession(
 ): void {
   const { name, size } = source;
   const { tokens: count, dropped } = header;
-  const expected = end + contentBytes(sequence, count, dropped);
+  const expected = end + contentBytes(count, sequence.cacheBytes(count - dropped, dropped));
   if (size < expected) throw cut(name, size, expected);
   if (size > expected) throw corrupt(name, `it is longer than it says (${size} bytes instead of ${expected})`);
   let at = end;

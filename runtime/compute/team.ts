@@ -9,6 +9,9 @@ const FAILED = 320 / 4;
 /** The number of the last job, modulo 2^24, times 256, and how many threads take part in it. */
 const TAKING_PART = 392 / 4;
 const JOB_STEP = 256;
+/** Messages that were sent to the engine since it is ready, and the request that the running pass is for alone, or 0. */
+const MESSAGES = 396 / 4;
+const ALONE = 400 / 4;
 export const CONTROL_BYTES = 448;
 
 /** About 50 us of spinning: longer than any operation's imbalance, shorter than a scheduler's time slice. */
@@ -23,6 +26,9 @@ export interface Operation {
   items: number;
   run(item: number): void;
 }
+
+/** How a job ended: all of it done; stopped on request; or weights could not be read. */
+export type JobEnd = "done" | "stopped" | "fault";
 
 /** Thrown on every thread of the team when the leader asked it to stop; never leaves the engine. */
 export class Stopped extends Error {}
@@ -107,14 +113,50 @@ export class Team {
   }
 }
 
-/** Asks the team to stop at its next barrier (or takes that back). Callable from any thread that sees the memory. */
-export function requestStop(buffer: ArrayBufferLike, control: number, stop: boolean): void {
-  Atomics.store(new Int32Array(buffer, control, CONTROL_BYTES / 4), STOP, stop ? 1 : 0);
-}
+/** What the team is asked to stop for, where it is no request: a piece that could not be loaded, and all requests. */
+export const STOP_LOADING = 2 ** 30;
+export const STOP_ALL = 2 ** 30 + 1;
 
-/** Whether the team is asked to stop: for work that it has no part in. */
-export function stopRequested(buffer: ArrayBufferLike, control: number): boolean {
-  return Atomics.load(new Int32Array(buffer, control, CONTROL_BYTES / 4), STOP) !== 0;
+/** The words by which other threads reach an engine that is in the middle of a pass. */
+export class Signals {
+  private readonly words: Int32Array;
+
+  constructor(buffer: ArrayBufferLike, control: number) {
+    this.words = new Int32Array(buffer, control, CONTROL_BYTES / 4);
+  }
+
+  /** Asks the team to stop at its next barrier, for the sake of a request. */
+  requestStop(request: number): void {
+    Atomics.store(this.words, STOP, request);
+  }
+
+  /** For which request the team is asked to stop, or 0: for work that it has no part in. */
+  get stopping(): number {
+    return Atomics.load(this.words, STOP);
+  }
+
+  /** Engine: which request the team was to stop for, or 0; it goes on now. */
+  takeStop(): number {
+    return Atomics.exchange(this.words, STOP, 0);
+  }
+
+  /** The only request that the engine works for now, or 0: stopping the team for its sake costs nobody else anything. */
+  get alone(): number {
+    return Atomics.load(this.words, ALONE);
+  }
+
+  set alone(request: number) {
+    Atomics.store(this.words, ALONE, request);
+  }
+
+  /** Counts a message that was sent to the engine, which looks for it between passes. */
+  announce(): void {
+    Atomics.add(this.words, MESSAGES, 1);
+  }
+
+  get announced(): number {
+    return Atomics.load(this.words, MESSAGES);
+  }
 }
 
 function lost(): PiPhiError {

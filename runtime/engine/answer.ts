@@ -1,279 +1,228 @@
-/** From prompt ids to text: prefill, then sample, detokenize and watch for stops until the answer ends. */
+/**
+ * An answer, as work of the schedule: its prompt is read, in as many pieces as it takes, then each pass gives its next token,
+ * or several, where guesses were right or a shape leaves no choice.
+ */
 
-import type { Delta, GenerateOptions, GenerateResult, StopReason, Timings } from "../api.ts";
-import type { Pause, Sequence } from "../cache/sequence.ts";
-import { LEAST_ROLLING_CONTEXT } from "../cache/window.ts";
+import type { GenerateResult } from "../api.ts";
+import { type Ask, sharedStart, type Tenant } from "../cache/pool.ts";
+import type { Sequence } from "../cache/sequence.ts";
 import { PiPhiError } from "../errors.ts";
-import { oneOf } from "../options.ts";
-import { PromptLookup } from "../text/lookup.ts";
-import { Sampler } from "../text/sampler.ts";
-import { StopMatcher } from "../text/stops.ts";
-import { Detokenizer, type Tokenizer } from "../text/tokenizer.ts";
+import { Detokenizer } from "../text/tokenizer.ts";
+import { Clock } from "./clock.ts";
+import { Drafting } from "./drafting.ts";
+import { tokenLimit } from "./limits.ts";
+import type { Pass, Rows, Work } from "./work.ts";
+import { type EngineGenerateOptions, Writer, type WriterMeans } from "./writer.ts";
 
-/** Tokens that the repeat penalty looks back at. */
-const RECENT_TOKENS = 64;
-
-export interface GenerateContext {
-  sequence: Sequence;
-  /** Whether the text may not depend on what the sequence has read before (Window.rewind). */
-  exact: boolean;
-  tokenizer: Tokenizer;
+export interface AnswerMeans extends WriterMeans {
+  /** Whose sequence; undefined: nobody's, and then the text may not depend on what it has read before. */
+  tenant?: Tenant;
   contextLength: number;
-  /** Drafts that are verified at once where the caller does not say, and rows of logits that a pass has room for. */
+  /** Guesses that are verified at once where the caller does not say, and rows of logits that a pass has room for. */
   draftTokens: number;
-  mostRows: number;
+  mostLogits: number;
   loadMs: number;
-  emit(delta: Delta): void;
-  pause: Pause;
-  /** Starts the leading thread's profile anew, or ends it, and returns the one so far. */
-  profile(on: boolean): Record<string, number>;
+  /** Told of each pass that gives tokens after the first. */
+  onStep?(pass: Pass): void;
 }
 
-/** What can cross to the engine's thread. */
-export type EngineGenerateOptions = Omit<GenerateOptions, "signal">;
+export class Answer implements Work {
+  readonly ask: Ask;
+  readonly profiled: boolean;
+  private readonly writer: Writer;
+  private readonly drafting: Drafting | undefined;
+  private readonly arrivedMs = performance.now();
+  private readonly profile = { prefill: {} as Record<string, number>, decode: {} as Record<string, number> };
+  private sequence!: Sequence;
+  private clock!: Clock;
+  private queueMs = 0;
+  private cachedTokens = 0;
+  private rolledTokens = 0;
+  /** Tokens that are not computed yet: of the prompt, or the last ones of the text. */
+  private pending: number[] = [];
+  /** The rows that were asked for last, and the guesses at their end. */
+  private asked: Rows = { ids: [], logits: 0 };
+  private draft: readonly number[] = [];
+  /** While the prompt becomes part of the text token by token, since each wants the logits before it. */
+  private echoing: Detokenizer | undefined;
 
-/** Continues `prompt`; throws E_PROMPT_EMPTY, E_PROMPT_TOO_LONG, E_USAGE or E_NUMERIC. */
-export async function generate(
-  context: GenerateContext,
-  prompt: readonly number[],
-  options: EngineGenerateOptions,
-): Promise<GenerateResult> {
-  const { sequence } = context;
-  const answer = new Answer(context, prompt, options);
-  const clock = new Clock(context.loadMs);
-  const drafting = draftTokens(context, options) > 0 ? new Drafting(prompt, draftTokens(context, options)) : undefined;
-
-  let prefillProfile: Record<string, number> = {};
-  context.profile(options.profile === true);
-  const cachedTokens = sequence.rewind(prompt, context.exact);
-  let pending = prompt.slice(cachedTokens);
-  while (!answer.ended) {
-    sequence.makeRoom(); // here, since guesses that turn out wrong may not make others go
-    const room = Math.min(answer.room, sequence.room) - 1;
-    const draft = answer.tokens.length > 0 ? (drafting?.draft(room) ?? []) : [];
-    const before = sequence.length;
-    let accepted = 0;
-    const completed = await sequence.extend(
-      [...pending, ...draft],
-      draft.length > 0 ? "all" : "last",
-      context.pause,
-      (rows) => {
-        for (const logits of rows) {
-          const id = answer.sample(logits);
-          clock.token(prompt.length - cachedTokens);
-          // A row after a draft that was not taken continues another text.
-          if (answer.ended || id !== draft[accepted]) break;
-          accepted++;
-        }
-      },
-    );
-    if (!completed) answer.cancel();
-    sequence.truncate(before + pending.length + accepted); // of guesses, only what is in the text, also after a cancel
-    drafting?.pass(draft.length, accepted, answer.tokens);
-    if (options.profile && answer.tokens.length === 1) prefillProfile = context.profile(true);
-    pending = answer.tokens.slice(-1);
-  }
-  answer.flush();
-  const decodeProfile = context.profile(false);
-  const timings = clock.timings(answer.tokens.length);
-  const result: GenerateResult = {
-    text: answer.text,
-    tokens: answer.tokens,
-    promptTokens: prompt.length,
-    cachedTokens,
-    generatedTokens: answer.tokens.length,
-    ...(sequence.dropped > 0 && { rolledTokens: sequence.dropped }),
-    stopReason: answer.stopReason,
-    timings,
-    ...(drafting && { drafts: drafting.counts }),
-  };
-  if (!options.profile) return result;
-  const prefill = withOther(prefillProfile, timings.prefillMs);
-  return { ...result, profile: { prefill, decode: withOther(decodeProfile, timings.decodeMs) } };
-}
-
-/** The text as it grows: sampling, detokenizing, and what ends it. */
-export class Answer {
-  readonly tokens: number[] = [];
-  text = "";
-  ended: boolean;
-  stopReason: StopReason = "length";
-  private readonly limit: number;
-  private readonly sampler: Sampler;
-  private readonly stops: StopMatcher;
-  private readonly detokenizer: Detokenizer;
-  private readonly recent: number[];
-
+  /** Throws E_PROMPT_EMPTY, E_PROMPT_TOO_LONG or E_USAGE. */
   constructor(
-    private readonly context: GenerateContext,
-    prompt: readonly number[],
+    private readonly means: AnswerMeans,
+    private readonly prompt: readonly number[],
     private readonly options: EngineGenerateOptions,
   ) {
-    const { tokenizer } = context;
-    this.limit = tokenLimit(context, prompt, options);
-    this.ended = this.limit === 0;
-    this.sampler = new Sampler(options, tokenizer.vocabSize, (id) => tokenizer.isPadding(id));
-    this.stops = new StopMatcher(options.stop ?? []);
-    this.detokenizer = new Detokenizer(tokenizer);
-    this.recent = prompt.slice(-RECENT_TOKENS);
+    const { tenant, contextLength } = means;
+    this.writer = new Writer(means, prompt, options, tokenLimit(contextLength, prompt, options));
+    const anew = options.echo === true && this.writer.needsLogits;
+    this.ask = { tenant, ids: prompt, exact: tenant === undefined, anew };
+    this.profiled = options.profile === true;
+    const drafts = draftTokens(means, options);
+    if (drafts > 0) this.drafting = new Drafting(prompt, drafts);
   }
 
-  /** Tokens that may still come. */
-  get room(): number {
-    return this.limit - this.tokens.length;
+  get ended(): boolean {
+    return this.writer.ended && this.pending.length === 0;
   }
 
-  /** Takes the next token; the text may end with it. */
-  sample(logits: Float32Array): number {
-    const { tokenizer } = this.context;
-    const id = this.sampler.sample(logits, this.recent);
-    this.tokens.push(id);
-    this.recent.push(id);
-    if (this.recent.length > RECENT_TOKENS) this.recent.shift();
-    if (tokenizer.eosIds.has(id) && !this.options.ignoreEos) this.end("eos");
+  get wanted(): number {
+    return this.pending.length;
+  }
+
+  begin(sequence: Sequence): void {
+    const { writer, prompt, options } = this;
+    this.sequence = sequence;
+    this.queueMs = performance.now() - this.arrivedMs;
+    this.clock = new Clock(this.means.loadMs);
+    this.cachedTokens = sequence.length;
+    if (options.echo) this.beginEcho();
+    const first = writer.start();
+    if (!writer.ended) this.pending = [...prompt.slice(this.cachedTokens), ...first];
+    else if (this.echoing) this.pending = prompt.slice(0, -1);
+    this.conclude();
+  }
+
+  next(mostRows: number, mostLogits: number): Rows {
+    const { sequence, pending } = this;
+    sequence.makeRoom(); // here, since guesses that turn out wrong may not make others go
+    const room = Math.min(mostRows, sequence.room);
+    this.draft = [];
+    if (this.echoing) {
+      const ids = pending.slice(0, Math.min(room, mostLogits));
+      this.asked = { ids, logits: ids.length };
+    } else if (pending.length > room) this.asked = { ids: pending.slice(0, room), logits: 0 };
     else {
-      const piece = this.stops.push(this.detokenizer.push(id));
-      this.say(piece.text, id);
-      if (piece.stopped) this.end("stop");
-      else if (this.room === 0) this.end("length");
+      this.draft = this.guess(Math.min(room - pending.length, mostLogits - 1, this.writer.room - 1));
+      this.asked = { ids: [...pending, ...this.draft], logits: 1 + this.draft.length };
     }
-    return id;
+    return this.asked;
+  }
+
+  take(logits: readonly Float32Array[], pass: Pass): void {
+    const { sequence, draft, asked, writer } = this;
+    const before = sequence.length - draft.length;
+    if (this.ended) {
+      sequence.truncate(before); // it was cancelled in the meantime
+      return;
+    }
+    this.note(pass);
+    const rows = this.echoing ? this.echo(logits) : logits;
+    if (rows.length === 0) this.pending = this.pending.slice(asked.ids.length);
+    else {
+      const accepted = this.sample(rows);
+      sequence.truncate(before + accepted); // of guesses, only what is in the text
+      this.drafting?.pass(draft.length, accepted, writer.tokens);
+    }
+    this.conclude();
   }
 
   cancel(): void {
-    if (!this.ended) this.end("cancelled");
+    if (this.ended) return;
+    this.writer.cancel();
+    this.pending = [];
+    this.conclude();
   }
 
-  /** What was held back: the beginning of a character, or of a stop text that did not come. */
-  flush(): void {
-    if (this.stopReason === "stop") return;
-    const rest = this.stops.push(this.detokenizer.flush());
-    const held = rest.stopped ? rest.text : rest.text + this.stops.flush();
-    if (held !== "") this.say(held, this.tokens.at(-1) ?? -1);
+  /** After its end. */
+  get result(): GenerateResult {
+    const { writer, prompt, cachedTokens, queueMs, options, drafting } = this;
+    const generatedTokens = writer.tokens.length;
+    const timings = this.clock.timings(generatedTokens);
+    const counts = { promptTokens: prompt.length, cachedTokens, generatedTokens };
+    const result: GenerateResult = {
+      text: writer.text,
+      tokens: options.echo ? [...prompt, ...writer.tokens] : writer.tokens,
+      ...(writer.needsLogits && { logprobs: writer.infos }),
+      ...counts,
+      usage: { ...counts, queueMs },
+      ...(this.rolledTokens > 0 && { rolledTokens: this.rolledTokens }),
+      stopReason: writer.stopReason,
+      timings,
+      ...(drafting && { drafts: drafting.counts }),
+    };
+    if (!options.profile) return result;
+    const { prefill, decode } = this.profile;
+    return {
+      ...result,
+      profile: { prefill: withOther(prefill, timings.prefillMs), decode: withOther(decode, timings.decodeMs) },
+    };
   }
 
-  private say(piece: string, id: number): void {
-    this.text += piece;
-    this.context.emit({ text: piece, id });
+  private guess(most: number): readonly number[] {
+    const { foreseen, tokens } = this.writer;
+    if (foreseen.length > 0) return foreseen.slice(0, Math.max(0, most));
+    return this.drafting && tokens.length > 0 ? this.drafting.draft(Math.max(0, most)) : [];
   }
 
-  private end(reason: StopReason): void {
-    this.ended = true;
-    this.stopReason = reason;
+  /** Takes tokens as long as the guesses go the same way; returns how many of those did. */
+  private sample(rows: readonly Float32Array[]): number {
+    const { writer, clock, draft, prompt, cachedTokens } = this;
+    for (let row = 0; ; ) {
+      const news = writer.write(rows[row]);
+      clock.token(prompt.length - cachedTokens);
+      if (writer.ended) {
+        this.pending = [];
+        return row;
+      }
+      const same = sharedStart(news, draft.slice(row));
+      row += same;
+      if (same === news.length) continue;
+      this.pending = news.slice(same);
+      return row;
+    }
+  }
+
+  private beginEcho(): void {
+    const { prompt, writer } = this;
+    const detokenizer = new Detokenizer(this.means.tokenizer);
+    const echoed = writer.needsLogits ? prompt.slice(0, 1) : prompt;
+    for (const id of echoed) writer.echo(detokenizer.push(id), writer.infoOf(id));
+    if (echoed.length < prompt.length) this.echoing = detokenizer;
+    else writer.echoEnd(detokenizer.flush());
+  }
+
+  /** Each row tells how likely the next token of the prompt was; what is left is the row after its last. */
+  private echo(rows: readonly Float32Array[]): readonly Float32Array[] {
+    const { prompt, writer, sequence, echoing } = this;
+    const first = sequence.length - rows.length + 1;
+    const echoed = prompt.slice(first, first + rows.length);
+    echoed.forEach((id, i) => {
+      writer.echo(echoing!.push(id), writer.infoOf(id, rows[i]));
+    });
+    if (first + echoed.length === prompt.length) {
+      writer.echoEnd(echoing!.flush());
+      this.echoing = undefined;
+    }
+    return rows.slice(echoed.length);
+  }
+
+  private note({ profile, ...pass }: Pass): void {
+    const began = this.writer.tokens.length > 0;
+    const sums = began ? this.profile.decode : this.profile.prefill;
+    for (const [name, ms] of Object.entries(profile ?? {})) sums[name] = (sums[name] ?? 0) + ms;
+    if (began) this.means.onStep?.(pass);
+  }
+
+  /** Tells what has come, and at the end what was held back. */
+  private conclude(): void {
+    if (this.ended) {
+      this.writer.flush();
+      this.rolledTokens = this.sequence.dropped;
+    }
+    this.writer.tell();
   }
 }
 
-/** Drafts by prompt lookup, and how they fare. */
-class Drafting {
-  readonly counts = { passes: 0, proposed: 0, accepted: 0 };
-  private readonly lookup: PromptLookup;
-  private seen = 0;
-
-  constructor(
-    prompt: readonly number[],
-    private readonly most: number,
-  ) {
-    this.lookup = new PromptLookup(prompt);
-  }
-
-  draft(room: number): number[] {
-    return this.lookup.draft(Math.min(this.most, room));
-  }
-
-  /** After a pass: `tokens` of the answer so far. */
-  pass(proposed: number, accepted: number, tokens: readonly number[]): void {
-    this.counts.passes++;
-    this.counts.proposed += proposed;
-    this.counts.accepted += accepted;
-    while (this.seen < tokens.length) this.lookup.push(tokens[this.seen++]);
-  }
-}
-
-/** Drafts to verify at once; throws E_USAGE. One row of logits is the last token's own. */
+/** Guesses to verify at once; throws E_USAGE. One row of logits is the last token's own. */
 function draftTokens(
-  { draftTokens: usual, mostRows }: GenerateContext,
+  { draftTokens: usual, mostLogits }: AnswerMeans,
   { drafts = usual }: EngineGenerateOptions,
 ): number {
-  if (Number.isInteger(drafts) && drafts >= 0) return Math.min(drafts, mostRows - 1);
+  if (Number.isInteger(drafts) && drafts >= 0) return Math.min(drafts, mostLogits - 1);
   throw new PiPhiError("E_USAGE", `drafts must be a whole number, at least 0, not ${drafts}.`);
-}
-
-/** How many tokens may be generated; refuses prompts that leave room for none. */
-function tokenLimit(
-  { contextLength }: GenerateContext,
-  prompt: readonly number[],
-  { maxTokens = contextLength, overflow = "stop" }: EngineGenerateOptions,
-): number {
-  if (prompt.length === 0) {
-    throw new PiPhiError("E_PROMPT_EMPTY", "The prompt is empty. Give the model some text to continue.");
-  }
-  if (!Number.isInteger(maxTokens) || maxTokens < 0) {
-    throw new PiPhiError("E_USAGE", `maxTokens must be a whole number, at least 0, not ${maxTokens}.`);
-  }
-  oneOf("overflow", overflow, ["roll", "stop"]);
-  if (overflow === "roll") {
-    refuseShortContext(contextLength);
-    return maxTokens;
-  }
-  const room = contextLength - prompt.length;
-  if (room < 0) throw promptTooLong("prompt", prompt.length, contextLength);
-  // The last token that fits is sampled but need not be computed itself.
-  return Math.min(maxTokens, room + 1);
-}
-
-function refuseShortContext(contextLength: number): void {
-  if (contextLength >= LEAST_ROLLING_CONTEXT) return;
-  throw new PiPhiError(
-    "E_CONTEXT",
-    `A context of ${contextLength} tokens is too short to roll. Load the model with at least ${LEAST_ROLLING_CONTEXT}, or let answers stop where it is full.`,
-    { contextLength, least: LEAST_ROLLING_CONTEXT },
-  );
-}
-
-/** `what` does not fit into the context. */
-export function promptTooLong(
-  what: "prompt" | "prefix" | "text",
-  promptTokens: number,
-  contextLength: number,
-): PiPhiError {
-  return new PiPhiError(
-    "E_PROMPT_TOO_LONG",
-    `The ${what} has ${promptTokens} tokens and the context holds ${contextLength}. Shorten it, or load the model with a longer context.`,
-    { promptTokens, contextLength },
-  );
 }
 
 function withOther(profile: Record<string, number>, totalMs: number): Record<string, number> {
   const known = Object.values(profile).reduce((sum, ms) => sum + ms, 0);
   return { ...profile, other: Math.max(0, totalMs - known) };
-}
-
-export class Clock {
-  private readonly start = performance.now();
-  private first = 0;
-  private last = 0;
-  private computed = 0;
-
-  constructor(private readonly loadMs: number) {}
-
-  token(computedPromptTokens: number): void {
-    this.last = performance.now();
-    if (this.first !== 0) return;
-    this.first = this.last;
-    this.computed = computedPromptTokens;
-  }
-
-  timings(tokens: number): Timings {
-    const prefillMs = Math.max(0, this.first - this.start);
-    const decodeMs = Math.max(0, this.last - this.first);
-    const perSecond = (count: number, ms: number) => (ms > 0 && count > 0 ? (count * 1000) / ms : 0);
-    return {
-      loadMs: this.loadMs,
-      firstTokenMs: prefillMs,
-      prefillMs,
-      prefillTokensPerSecond: perSecond(this.computed, prefillMs),
-      decodeMs,
-      decodeTokensPerSecond: perSecond(tokens - 1, decodeMs),
-    };
-  }
 }

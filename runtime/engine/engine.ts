@@ -1,6 +1,6 @@
 /**
- * The engine: a loaded model on a thread of its own, so that it never runs where the user is waited for.
- * It answers one request after another; `client.ts` is its other end.
+ * The engine: a loaded model on a thread of its own, so that it never runs where the user is waited for. Requests come at any
+ * time, many at once; schedule.ts runs them. `client.ts` is its other end.
  */
 
 import type {
@@ -8,81 +8,90 @@ import type {
   Delta,
   GenerateAllResult,
   GenerateResult,
-  LoadOptions,
   MemoryUse,
   ModelInfo,
   Progress,
   Score,
-  Tokenization,
+  Status,
 } from "../api.ts";
 import { Pool } from "../cache/pool.ts";
-import { type Compute, Sequence } from "../cache/sequence.ts";
-import { chooseKernels } from "../compute/builds.ts";
-import { allocateMemory } from "../compute/instance.ts";
-import type { KernelChoice } from "../compute/kernels.ts";
-import { reportLoss, stopRequested } from "../compute/team.ts";
-import type { Device, Thread } from "../device.ts";
+import { Sequence } from "../cache/sequence.ts";
+import type { SessionTarget } from "../cache/session-file.ts";
+import { Signals, STOP_ALL } from "../compute/team.ts";
+import type { Device } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
-import { denseOf, planOptions } from "../options.ts";
-import { subjectOf } from "../plan/estimate.ts";
+import { queueLimit } from "../options.ts";
 import type { Layout } from "../plan/layout.ts";
-import { plan } from "../plan/plan.ts";
-import { Residence } from "../residence/residence.ts";
 import { Steward } from "../residence/steward.ts";
-import { encodeParts, type PromptFormat, promptFormat } from "../text/prompt.ts";
-import { logSoftmaxTop } from "../text/sampler.ts";
-import { createTokenizer, type Tokenizer } from "../text/tokenizer.ts";
-import { Identity } from "../weights/identity.ts";
-import { type Model, openModel } from "../weights/model.ts";
+import { automatonConstraint } from "../text/automaton.ts";
 import { matrixBytes } from "../weights/shape.ts";
-import { promptMetadata, vocabularyOf } from "../weights/vocabulary.ts";
-import { type EngineGenerateOptions, generate, promptTooLong } from "./answer.ts";
-import { Member, type Membership } from "./member.ts";
+import { Answer } from "./answer.ts";
+import { assemble, type EngineLoadOptions, type Parts } from "./assembly.ts";
+import type { Language } from "./language.ts";
+import { promptTooLong } from "./limits.ts";
+import { Mail } from "./mail.ts";
+import { Scoring } from "./reading.ts";
+import { Schedule } from "./schedule.ts";
 import { type SessionState, Sessions } from "./sessions.ts";
-import { generateTogether } from "./together.ts";
-
-/** Options that can cross to another thread. */
-export type EngineLoadOptions = Omit<LoadOptions, "onProgress" | "signal">;
-
-/** What remains of the model's file, whose vocabulary and merges are not needed any more. */
-type Description = Pick<Model, "name" | "quantization" | "parameters" | "fileBytes">;
+import { Warmth, warmIds } from "./warmth.ts";
+import type { Pass } from "./work.ts";
+import type { EngineGenerateOptions } from "./writer.ts";
 
 /** Drafts verified at once where a pass over the weights is expensive: with the last token, two groups of four. */
 const STREAMED_DRAFTS = 7;
-
-/** The parts of a loaded model. */
-interface Parts {
-  device: Device;
-  description: Description;
-  tokenizer: Tokenizer;
-  format: PromptFormat;
-  layout: Layout;
-  memory: WebAssembly.Memory;
-  choice: KernelChoice;
-  leader: Member;
-  threads: readonly Thread[];
-  residence: Residence;
-  identity: Identity;
-  /** Of the memory that may be used, what the layout leaves. */
-  spareBytes: number;
-  loadMs: number;
-}
+/** Of the memory that is left, what texts that belong to nobody any more may keep at most; and where nobody knows what is left. */
+const MOST_KEPT_BYTES = 2 ** 30;
+const BLIND_KEPT_BYTES = 2 ** 27;
+/** Requests of callers on the engine's own thread have no number, and cannot be cancelled one by one. */
+const NOBODYS = 0;
 
 export class Engine {
-  private readonly compute: Compute;
-  private readonly pool: Pool;
   readonly sessions: Sessions;
+  readonly language: Language;
+  readonly mail: Mail;
+  private readonly pool: Pool;
   private readonly steward: Steward;
-  /** Set where a cancel cannot reach the team through shared memory. */
-  cancelled = false;
+  private readonly schedule: Schedule;
+  private readonly signals: Signals;
+  private readonly warmth: Warmth;
+  /** Requests that have not been answered yet. */
+  private open = 0;
+  private closing: Promise<void> | undefined;
 
-  private constructor(private readonly parts: Parts) {
-    const { device, leader, layout, memory, residence } = parts;
-    this.compute = { leader, layout, buffer: memory.buffer, fault: () => residence.fault() };
-    const sequences = Array.from({ length: layout.sequences }, (_, i) => new Sequence(this.compute, i));
-    this.pool = new Pool(sequences, parts.spareBytes);
+  private constructor(
+    private readonly parts: Parts,
+    private readonly queue: number,
+    warm: readonly number[][],
+    options: EngineLoadOptions,
+  ) {
+    const { device, leader, layout, memory, residence, language, spareBytes } = parts;
+    const { buffer } = memory;
+    const caches = { layout, buffer, kernels: leader.kernels };
+    const sequences = Array.from({ length: layout.sequences }, (_, i) => new Sequence(caches, i));
+    this.language = language;
+    const keptBytes = Number.isFinite(spareBytes) ? Math.min(spareBytes / 2, MOST_KEPT_BYTES) : BLIND_KEPT_BYTES;
+    this.pool = new Pool(sequences, spareBytes, keptBytes);
+    this.signals = new Signals(buffer, layout.control);
+    this.mail = new Mail(device.sharedMemory ? this.signals : undefined);
     this.steward = new Steward(device, leader, residence, memory, this.pool);
+    this.schedule = new Schedule({
+      compute: {
+        layout,
+        buffer,
+        forward: (ids, logitsFrom) => leader.forward(ids, logitsFrom),
+        fault: () => residence.fault(),
+      },
+      pool: this.pool,
+      signals: this.signals,
+      mail: () => this.mail.letIn(),
+      prepare: () => this.prepare(),
+      stopped: (request) => (request === STOP_ALL ? this.end(STOP_ALL, closed()) : this.cancel(request)),
+      profile: (on) => leader.profile(on),
+    });
     this.sessions = this.makeSessions();
+    const { vocabSize } = layout.config;
+    const kept = { files: device.kept, pool: this.pool, schedule: this.schedule, vocabSize };
+    this.warmth = new Warmth({ ...kept, target: () => this.target() }, warm, options);
   }
 
   /** Opens, plans, and loads; throws every error that a bad file, option or machine can cause. */
@@ -92,47 +101,26 @@ export class Engine {
     options: EngineLoadOptions,
     onProgress: (progress: Progress) => void,
   ): Promise<Engine> {
-    const start = performance.now();
-    const model = openModel((name) => device.open(name), file, denseOf(options));
-    const threads: Thread[] = [];
-    let residence: Residence | undefined;
+    const queue = queueLimit(options);
+    let ids: number[][] = [];
+    const check = (language: Language, { contextLength }: Layout) => {
+      ids = warmIds(options, language, contextLength);
+    };
+    const engine = new Engine(await assemble(device, file, options, check, onProgress), queue, ids, options);
     try {
-      const tokenizer = createTokenizer(vocabularyOf(model.metadata));
-      const format = promptFormat(tokenizer, promptMetadata(model.metadata));
-      const asked = planOptions(device, model.config, model.weights.pack !== undefined, options);
-      const layout = plan(subjectOf(model), asked);
-      const choice = await chooseKernels(device, options.kernel);
-      const memory = allocateMemory(layout.totalBytes, device.sharedMemory);
-      residence = new Residence(device, model, layout, memory, options.share ?? false);
-      const { loadPlan } = residence;
-      const member = (index: number): Membership => ({ memory, choice, layout, loadPlan, index });
-      for (let index = 1; index < layout.threads; index++) threads.push(device.startWorker("team"));
-      const joined = Promise.all(threads.map((thread, i) => join(thread, member(i + 1))));
-      joined.catch(() => {}); // seen below, unless an error comes first
-      const leader = new Member(device, member(0), residence.file);
-      await joined;
-      await residence.fill(leader, onProgress);
-      const { name, quantization, parameters, fileBytes } = model;
-      const description = { name, quantization, parameters, fileBytes };
-      const loadMs = performance.now() - start;
-      const identity = new Identity(model, denseOf(options));
-      const spareBytes = (asked.ramBytes ?? Number.POSITIVE_INFINITY) - layout.totalBytes;
-      const made = { device, description, tokenizer, format, layout, memory, choice, leader, threads, residence };
-      return new Engine({ ...made, identity, spareBytes, loadMs });
+      await engine.warmth.begin(onProgress);
     } catch (error) {
-      for (const thread of threads) thread.terminate();
-      residence?.close();
+      await engine.close();
       throw error;
-    } finally {
-      model.close();
     }
+    return engine;
   }
 
   get memory(): WebAssembly.Memory {
     return this.parts.memory;
   }
 
-  /** Address of the team's control block, for cancelling from other threads. */
+  /** Address of the team's control block, through which other threads reach an engine that works. */
   get control(): number {
     return this.parts.layout.control;
   }
@@ -166,180 +154,206 @@ export class Engine {
     };
   }
 
-  async generate(
+  status(): Status {
+    const { sequences, aside, asideBytes } = this.pool.status();
+    const { running } = this.schedule.load;
+    return {
+      running,
+      waiting: Math.max(0, this.open - running),
+      parallel: this.parts.layout.sequences,
+      queue: this.queue,
+      cachedPrefixes: sequences + aside,
+      cachedBytes: asideBytes,
+    };
+  }
+
+  generate(
     prompt: string | readonly number[],
     options: EngineGenerateOptions,
     emit: (delta: Delta) => void,
     session?: number,
+    request = NOBODYS,
   ): Promise<GenerateResult> {
-    const state = session === undefined ? undefined : this.sessions.get(session);
-    return this.continue(this.idsOf(prompt, state?.prefix), options, emit, state);
+    const answer = async (state?: SessionState) => {
+      return this.answer(request, this.language.idsOf(prompt, state?.prefix), options, emit, state);
+    };
+    return session === undefined ? this.serve(answer) : this.inTurn(request, session, answer);
   }
 
-  async chat(
+  chat(
     messages: readonly ChatMessage[],
     options: EngineGenerateOptions,
     emit: (delta: Delta) => void,
     session?: number,
+    request = NOBODYS,
   ): Promise<GenerateResult> {
-    const { tokenizer, format } = this.parts;
-    const state = session === undefined ? undefined : this.sessions.get(session);
-    const all = state?.prefix ? [{ role: "system", content: state.prefix } as const, ...messages] : messages;
-    const stop = [...format.stops, options.stop ?? []].flat();
-    return this.continue(encodeParts(tokenizer, format.chat(all)), { ...options, stop }, emit, state);
+    const answer = async (state?: SessionState) => {
+      const stop = this.language.stops(options.stop);
+      return this.answer(request, this.language.chatIds(messages, state?.prefix), { ...options, stop }, emit, state);
+    };
+    return session === undefined ? this.serve(answer) : this.inTurn(request, session, answer);
   }
 
-  /** Answers several prompts side by side. */
-  async generateAll(
+  /** Answers several prompts side by side; throws before any begins where one cannot be answered. */
+  generateAll(
     prompts: readonly (string | readonly number[])[],
     options: EngineGenerateOptions,
+    request = NOBODYS,
   ): Promise<GenerateAllResult> {
-    if (!Array.isArray(prompts)) throw new PiPhiError("E_USAGE", `Give an array of prompts, not ${typeof prompts}.`);
-    const ids = prompts.map((prompt) => this.idsOf(prompt));
-    this.begin();
-    const { compute, pause } = this;
-    const sequences = this.pool.takeSeveral(ids.length);
-    const { tokenizer, loadMs, layout } = this.parts;
-    const { contextLength, logitsRows: mostRows } = layout;
-    const shared = { compute, sequences, tokenizer, loadMs, pause, contextLength, mostRows, draftTokens: 0 };
-    return generateTogether(shared, ids, options);
+    return this.serve(async () => {
+      if (!Array.isArray(prompts)) throw new PiPhiError("E_USAGE", `Give an array of prompts, not ${typeof prompts}.`);
+      const steps = new Map<number, number>();
+      const onStep = ({ number, ms }: Pass) => void steps.set(number, ms);
+      const answers = prompts.map((prompt) => {
+        const means = { ...this.answerMeans(), emit: () => {}, onStep };
+        return new Answer(means, this.language.idsOf(prompt), options);
+      });
+      await Promise.all(answers.map((answer) => this.schedule.run(request, answer)));
+      const results = answers.map(({ result }) => result);
+      return {
+        results,
+        decodeMs: [...steps.values()].reduce((sum, ms) => sum + ms, 0),
+        decodedTokens: results.reduce((sum, { generatedTokens }) => sum + Math.max(0, generatedTokens - 1), 0),
+      };
+    });
   }
 
-  async score(input: string | readonly number[], top: number): Promise<Score> {
-    const ids = this.idsOf(input);
-    if (ids.length === 0) throw new PiPhiError("E_PROMPT_EMPTY", "There is nothing to score. Give a text or ids.");
-    const { contextLength } = this.parts.layout;
-    if (ids.length > contextLength) throw promptTooLong("text", ids.length, contextLength);
-    const positions: Score["positions"] = [];
-    this.begin();
-    const sequence = this.pool.take();
-    sequence.rewind([]);
-    const completed = await sequence.extend(ids, "all", this.pause, (rows) => {
-      for (const logits of rows) positions.push({ id: ids[positions.length], top: logSoftmaxTop(logits, top) });
+  score(input: string | readonly number[], top: number, request = NOBODYS): Promise<Score> {
+    return this.serve(async () => {
+      const ids = this.language.idsOf(input);
+      if (ids.length === 0) throw new PiPhiError("E_PROMPT_EMPTY", "There is nothing to score. Give a text or ids.");
+      const { contextLength } = this.parts.layout;
+      if (ids.length > contextLength) throw promptTooLong("text", ids.length, contextLength);
+      const scoring = new Scoring(ids, top);
+      await this.schedule.run(request, scoring);
+      const { positions, queueMs } = scoring;
+      return { ids, positions, usage: { promptTokens: ids.length, cachedTokens: 0, generatedTokens: 0, queueMs } };
     });
-    if (!completed) throw new PiPhiError("E_CANCELLED", "Scoring was cancelled.");
-    return { ids, positions };
   }
 
   /** Bytes a second at which the team can read the weights in memory. */
-  bandwidth(): number {
-    this.begin();
-    return this.parts.leader.probe();
+  bandwidth(request = NOBODYS): Promise<number> {
+    return this.serve(() => {
+      return this.schedule.between(request, () => {
+        this.prepare();
+        return this.parts.leader.probe();
+      });
+    });
   }
 
-  tokenize(text: string): Tokenization {
-    if (typeof text !== "string") throw new PiPhiError("E_USAGE", `Give a text to tokenize, not ${typeof text}.`);
-    const ids = this.parts.tokenizer.encode(text);
-    return { ids, pieces: this.parts.tokenizer.pieces(ids) };
+  /**
+   * Does what a request asks for. Rejects with E_BUSY where too many wait, and with E_CLOSED.
+   */
+  async serve<T>(work: () => Promise<T>): Promise<T> {
+    if (this.closing) throw closed();
+    if (this.open >= this.parts.layout.sequences + this.queue) throw this.busy();
+    this.open++;
+    this.warmth.wake();
+    try {
+      return await work();
+    } finally {
+      this.open--;
+      if (this.open === 0 && !this.closing) this.warmth.rest();
+    }
   }
 
-  detokenize(ids: readonly number[]): string {
-    this.checkIds(ids);
-    return this.parts.tokenizer.decode(ids);
+  /** Serves a request to a session, after those that it was asked before. Rejects with what `serve` says. */
+  inTurn<T>(request: number, session: number, work: (state: SessionState) => T | Promise<T>): Promise<T> {
+    return this.serve(async () => this.sessions.inTurn(request, session, work));
   }
 
-  close(): void {
+  /** Ends a request, or all, as soon as it can be. */
+  cancel(request = STOP_ALL): void {
+    this.end(request, new PiPhiError("E_CANCELLED", "The request was cancelled before it began."));
+  }
+
+  /** Ends what runs, refuses what waits, and frees everything; at once where nothing runs. */
+  close(): Promise<void> {
+    if (this.closing) return this.closing;
     const { leader, threads, residence } = this.parts;
-    this.steward.close();
-    leader.dismiss();
-    for (const thread of threads) thread.terminate();
-    residence.close();
+    const free = () => {
+      this.steward.close();
+      leader.dismiss();
+      for (const thread of threads) thread.terminate();
+      residence.close();
+    };
+    const { schedule, warmth } = this;
+    this.end(STOP_ALL, closed());
+    warmth.wake();
+    if (schedule.idle && !warmth.keepsAll) free();
+    else
+      this.closing = schedule
+        .rest()
+        .then(() => warmth.keep())
+        .then(free, free);
+    return (this.closing ??= Promise.resolve());
   }
 
-  private begin(): void {
-    this.cancelled = false;
+  /** Ends a request that runs; one that waits gets the error. */
+  private end(request: number, error: PiPhiError): void {
+    this.sessions.cancel(request, error);
+    this.schedule.cancel(request, error);
+  }
+
+  private prepare(): void {
     this.parts.residence.check();
     this.parts.leader.weights.retry();
   }
 
-  private continue(
+  private async answer(
+    request: number,
     ids: number[],
     options: EngineGenerateOptions,
     emit: (delta: Delta) => void,
     session: SessionState | undefined,
   ): Promise<GenerateResult> {
-    this.begin();
-    const { pause } = this;
-    const sequence = this.pool.take(session?.tenant);
-    const exact = session === undefined;
-    const { tokenizer, loadMs, leader, layout } = this.parts;
-    const { contextLength, logitsRows: mostRows, mode } = layout;
-    const draftTokens = mode === "streamed" ? STREAMED_DRAFTS : 0;
-    const profile = (on: boolean) => leader.profile(on);
-    const means = { sequence, exact, tokenizer, loadMs, emit, pause, profile };
-    return generate({ ...means, contextLength, draftTokens, mostRows }, ids, options);
+    const { automaton } = options;
+    const { vocabSize, eosIds } = this.language.tokenizer;
+    const constraint = automaton && automatonConstraint(automaton, vocabSize, eosIds);
+    const answer = new Answer({ ...this.answerMeans(), emit, tenant: session?.tenant, constraint }, ids, options);
+    await this.schedule.run(request, answer);
+    return answer.result;
   }
 
-  private readonly pause = async () => {
-    if (!this.parts.device.sharedMemory) await letMessagesIn();
-    return !this.cancelled;
-  };
+  private answerMeans() {
+    const { loadMs, layout, language } = this.parts;
+    const { contextLength, logitsRows: mostLogits, mode } = layout;
+    const { tokenizer, table } = language;
+    const draftTokens = mode === "streamed" ? STREAMED_DRAFTS : 0;
+    return { tokenizer, table, contextLength, draftTokens, mostLogits, loadMs };
+  }
+
+  private busy(): PiPhiError {
+    const waiting = this.open - this.parts.layout.sequences;
+    return new PiPhiError(
+      "E_BUSY",
+      `${waiting} requests wait for their turn, and the queue holds ${this.queue}. Try again later, or load the model with a longer queue.`,
+      { waiting, queue: this.queue },
+    );
+  }
+
+  /** What saved caches are compared with; takes seconds a gigabyte at the first time, where the model is no pack. */
+  private async target(): Promise<SessionTarget> {
+    const { layout, memory, identity, description } = this.parts;
+    const modelHash = await identity.hash(memory.buffer, layout.vectors, this.schedule.checkpoint);
+    return { model: description.name, modelHash, kv: layout.kv, contextLength: layout.contextLength };
+  }
 
   private makeSessions(): Sessions {
-    const { device, layout, memory, identity, description, tokenizer, format } = this.parts;
-    const checkpoint = () => {
-      if (!this.cancelled && !stopRequested(memory.buffer, layout.control)) return;
-      throw new PiPhiError("E_CANCELLED", "The request was cancelled.");
-    };
+    const { device, layout, language } = this.parts;
+    const { schedule } = this;
     return new Sessions({
       device,
       pool: this.pool,
+      schedule,
       contextLength: layout.contextLength,
       vocabSize: layout.config.vocabSize,
-      async target() {
-        const modelHash = await identity.hash(memory.buffer, layout.vectors, checkpoint);
-        return { model: description.name, modelHash, kv: layout.kv, contextLength: layout.contextLength };
-      },
-      opening: (prefix) => encodeParts(tokenizer, format.opening(prefix)),
-      start: () => this.begin(),
-      pause: this.pause,
-      checkpoint,
-    });
-  }
-
-  private idsOf(input: string | readonly number[], prefix = ""): number[] {
-    const { tokenizer } = this.parts;
-    const texts = [prefix, ...(typeof input === "string" ? [input] : [])].filter((text) => text !== "");
-    const parts = texts.map((text) => ({ text, control: false }));
-    if (typeof input === "string") return encodeParts(tokenizer, parts);
-    this.checkIds(input);
-    return prefix === "" ? [...input] : [...encodeParts(tokenizer, parts), ...input];
-  }
-
-  private checkIds(ids: readonly number[]): void {
-    if (!Array.isArray(ids))
-      throw new PiPhiError("E_USAGE", `Give a text or an array of token ids, not ${typeof ids}.`);
-    const vocabSize = this.parts.layout.config.vocabSize;
-    const bad = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
-    if (bad === undefined) return;
-    throw new PiPhiError("E_USAGE", `${bad} is no token id: the vocabulary has ids 0 to ${vocabSize - 1}.`, {
-      id: bad,
+      target: () => this.target(),
+      opening: (prefix) => language.opening(prefix),
     });
   }
 }
 
-/** Resolves when a team worker follows its leader: one that leads is blocked, and would wait for it for ever. */
-function join(thread: Thread, membership: Membership): Promise<void> {
-  return new Promise((resolve, reject) => {
-    thread.onMessage(() => resolve());
-    thread.onFailure(({ message }) => {
-      reportLoss(membership.memory.buffer, membership.layout.control);
-      reject(
-        new PiPhiError("E_ENGINE", `A thread could not be started (${message}). Use fewer threads, or free memory.`),
-      );
-    });
-    thread.post(membership);
-  });
-}
-
-/** Resolves in a task of its own, after those that wait. Browsers hold back a chain of timeouts by 4 ms each. */
-function letMessagesIn(): Promise<void> {
-  const { port1, port2 } = new MessageChannel();
-  return new Promise((resolve) => {
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
+function closed(): PiPhiError {
+  return new PiPhiError("E_CLOSED", "The model was closed. Load it again.");
 }

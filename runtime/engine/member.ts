@@ -5,7 +5,7 @@
 
 import { instantiateKernels } from "../compute/instance.ts";
 import type { KernelChoice, Kernels } from "../compute/kernels.ts";
-import { refuseLost, reportLoss, requestStop, Stopped, Team } from "../compute/team.ts";
+import { type JobEnd, refuseLost, reportLoss, Signals, STOP_LOADING, Stopped, Team } from "../compute/team.ts";
 import type { Device } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
 import { Phi2 } from "../phi2.ts";
@@ -22,9 +22,6 @@ export interface Membership {
   loadPlan: LoadPlan;
   index: number;
 }
-
-/** How a job ended: all of it done; stopped on request; or weights could not be read. */
-export type JobEnd = "done" | "stopped" | "fault";
 
 const JOB_KIND = 0;
 const JOB_TOKENS = 1;
@@ -101,7 +98,7 @@ export class Member {
     const end = this.attempt(() => this.loadShare((piece) => onBytes(ends[piece])));
     const failed = Atomics.load(this.job, JOB_FAILED_PIECE);
     if (failed > 0) {
-      requestStop(memory.buffer, layout.control, false);
+      new Signals(memory.buffer, layout.control).takeStop();
       this.withLoader((loader) => loader.load(failed - 1)); // again, here, for its error
       throw new PiPhiError("E_FILE_READ", "A read of the model file failed. Try again.", { piece: failed - 1 });
     }
@@ -190,7 +187,7 @@ export class Member {
           onPiece(index);
         } catch {
           Atomics.compareExchange(this.job, JOB_FAILED_PIECE, 0, index + 1);
-          requestStop(memory.buffer, layout.control, true);
+          new Signals(memory.buffer, layout.control).requestStop(STOP_LOADING);
         }
       };
       this.team.run({ name: "load", items: loadPlan.pieces.length, run });

@@ -1,7 +1,7 @@
 /** The engine's sessions: conversations whose keys and values are kept, saved and restored. */
 
 import { type Pool, Tenant } from "../cache/pool.ts";
-import type { Pause, Sequence } from "../cache/sequence.ts";
+import type { Sequence } from "../cache/sequence.ts";
 import {
   checkSession,
   readSession,
@@ -9,30 +9,31 @@ import {
   type SessionTarget,
   writeSession,
 } from "../cache/session-file.ts";
+import { STOP_ALL } from "../compute/team.ts";
 import type { ByteSink, ByteSource, Device } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
-import { promptTooLong } from "./answer.ts";
+import { promptTooLong } from "./limits.ts";
+import { Reading } from "./reading.ts";
+import type { Schedule } from "./schedule.ts";
 
 /** What sessions stand on. */
 export interface SessionMeans {
   device: Pick<Device, "create" | "open">;
   pool: Pool;
+  schedule: Pick<Schedule, "run" | "between" | "checkpoint">;
   contextLength: number;
   vocabSize: number;
   /** What files are compared with; computed when first asked for. */
   target(): Promise<SessionTarget>;
   /** The tokens that texts with this prefix begin with. */
   opening(prefix: string): number[];
-  /** Begins a request. */
-  start(): void;
-  pause: Pause;
-  /** Throws E_CANCELLED if the running request was cancelled. */
-  checkpoint(): void;
 }
 
 export interface SessionState {
   prefix: string;
   tenant: Tenant;
+  /** Resolves when what the session was asked for before has been done. */
+  tail: Promise<void>;
 }
 
 /** A session, as the caller gets to know it. */
@@ -42,22 +43,26 @@ export interface SessionTicket {
   note: string;
 }
 
+/** A request by its number; 0 for those on the engine's own thread. */
+type Request = number;
+
 export class Sessions {
   private readonly open = new Map<number, SessionState>();
+  /** Requests that wait for what their session was asked before. */
+  private readonly waiting = new Set<{ request: Request; reject(error: PiPhiError): void }>();
   private last = 0;
 
   constructor(private readonly means: SessionMeans) {}
 
   /** Begins a session and reads its prefix; throws E_PROMPT_TOO_LONG and E_CANCELLED. */
-  async begin(prefix: string): Promise<SessionTicket> {
+  async begin(prefix: string, request: Request = 0): Promise<SessionTicket> {
     if (typeof prefix !== "string") throw new PiPhiError("E_USAGE", `The prefix must be a text, not ${typeof prefix}.`);
-    const { contextLength } = this.means;
-    this.means.start();
+    const { contextLength, opening } = this.means;
     const tenant = new Tenant();
     if (prefix !== "") {
-      const ids = this.means.opening(prefix);
+      const ids = opening(prefix);
       if (ids.length > contextLength) throw promptTooLong("prefix", ids.length, contextLength);
-      await this.filled(tenant, (sequence) => this.read(sequence, ids));
+      await this.fill(request, tenant, ids);
     }
     return this.admit(tenant, prefix, "");
   }
@@ -66,6 +71,32 @@ export class Sessions {
     const state = this.open.get(session);
     if (state) return state;
     throw new PiPhiError("E_CLOSED", "The session was closed. Begin another, or restore it from where it was saved.");
+  }
+
+  /** Does something with a session after all that it was asked for before. */
+  inTurn<T>(request: Request, session: number, work: (state: SessionState) => T | Promise<T>): Promise<T> {
+    const state = this.get(session);
+    const before = state.tail;
+    const result = new Promise<T>((resolve, reject) => {
+      const one = { request, reject };
+      this.waiting.add(one);
+      const start = () => {
+        if (this.waiting.delete(one)) resolve((async () => work(this.get(session)))());
+      };
+      before.then(start);
+    });
+    const settled = () => before;
+    state.tail = result.then(settled, settled);
+    return result;
+  }
+
+  /** Rejects a request that waits for what its session was asked before, or all that do. */
+  cancel(request: Request, error: PiPhiError): void {
+    for (const one of this.waiting) {
+      if (request !== STOP_ALL && one.request !== request) continue;
+      this.waiting.delete(one);
+      one.reject(error);
+    }
   }
 
   tokens(session: number): number[] {
@@ -82,15 +113,15 @@ export class Sessions {
    * Writes a session to a file; its size. Throws E_DISK_FULL, E_FILE_WRITE and E_CANCELLED, and E_USAGE where there are no
    * files.
    */
-  async save(session: number, path: string, note: string): Promise<number> {
+  async save(session: number, path: string, note: string, request: Request = 0): Promise<number> {
     const { create } = this.means.device;
     if (!create) throw noFiles("export() gives a session's bytes");
     if (typeof path !== "string" || path === "") throw new PiPhiError("E_USAGE", "Give the path of a file to save to.");
-    return create(path, (sink) => this.write(session, note, sink));
+    return this.write(session, note, request, (write) => create(path, write));
   }
 
   /** What `save` writes. */
-  async export(session: number, note: string): Promise<Uint8Array> {
+  async export(session: number, note: string, request: Request = 0): Promise<Uint8Array> {
     let bytes = new Uint8Array(0);
     const sink: ByteSink = {
       resize(size) {
@@ -98,20 +129,24 @@ export class Sessions {
       },
       write: (offset, part) => bytes.set(part, offset),
     };
-    await this.write(session, note, sink);
+    await this.write(session, note, request, (write) => write(sink));
     return bytes;
   }
 
   /** Restores a saved session from a file or its bytes; throws what session-file.ts says, E_NOT_FOUND and E_FILE_READ. */
-  async restore(from: string | Uint8Array): Promise<SessionTicket> {
-    const { vocabSize, checkpoint } = this.means;
-    this.means.start();
+  async restore(from: string | Uint8Array, request: Request = 0): Promise<SessionTicket> {
+    const { vocabSize, schedule, target } = this.means;
     const source = typeof from === "string" ? this.openFile(from) : sourceOf(from);
     try {
-      const file = readSessionHeader(source);
-      checkSession(source.name, file.header, await this.means.target());
+      const file = await schedule.between(request, async () => {
+        const read = readSessionHeader(source);
+        checkSession(source.name, read.header, await target());
+        return read;
+      });
       const tenant = new Tenant();
-      await this.filled(tenant, async (sequence) => readSession(source, file, sequence, vocabSize, checkpoint));
+      await this.fill(request, tenant, [], async (sequence) => {
+        readSession(source, file, sequence, vocabSize, schedule.checkpoint);
+      });
       return this.admit(tenant, file.header.prefix, file.header.note);
     } finally {
       source.close();
@@ -129,46 +164,52 @@ export class Sessions {
     }
   }
 
-  private async write(session: number, note: string, sink: ByteSink): Promise<void> {
-    const { pool, checkpoint } = this.means;
+  /** Lets `store` write a session, which is read again first where its cache could not be kept. */
+  private async write<T>(
+    session: number,
+    note: string,
+    request: Request,
+    store: (write: (sink: ByteSink) => Promise<void>) => Promise<T>,
+  ): Promise<T> {
+    const { pool, schedule, target } = this.means;
     const { tenant, prefix } = this.get(session);
-    this.means.start();
     if (typeof note !== "string") throw new PiPhiError("E_USAGE", `The note must be a text, not ${typeof note}.`);
-    const { model, modelHash, kv } = await this.means.target();
-    const tokens = pool.tokensOf(tenant);
-    const sequence = pool.take(tenant);
-    if (sequence.length < tokens.length) await this.readAgain(sequence, tokens);
-    writeSession(sink, sequence, { model, modelHash, kv, prefix, note }, checkpoint);
+    const ids = [...pool.tokensOf(tenant)];
+    let stored!: T;
+    const reading = new Reading({ tenant, ids, exact: false, whole: true }, async (sequence) => {
+      const { model, modelHash, kv } = await target();
+      stored = await store(async (sink) => {
+        writeSession(sink, sequence, { model, modelHash, kv, prefix, note }, schedule.checkpoint);
+      });
+    });
+    try {
+      await schedule.run(request, reading);
+    } catch (error) {
+      if (!reading.ended) pool.spoil(tenant);
+      throw error;
+    }
+    return stored;
   }
 
   private admit(tenant: Tenant, prefix: string, note: string): SessionTicket {
-    this.open.set(++this.last, { prefix, tenant });
+    this.open.set(++this.last, { prefix, tenant, tail: Promise.resolve() });
     return { session: this.last, prefix, note };
   }
 
-  /** Lets `fill` fill a new tenant's sequence; what it throws frees it. */
-  private async filled(tenant: Tenant, fill: (sequence: Sequence) => Promise<void>): Promise<void> {
+  /** Reads a text into a new tenant's sequence, and does what `then` says with it; what is thrown frees it. */
+  private async fill(
+    request: Request,
+    tenant: Tenant,
+    ids: readonly number[],
+    then?: (sequence: Sequence) => Promise<void>,
+  ): Promise<void> {
+    const { pool, schedule } = this.means;
     try {
-      await fill(this.means.pool.take(tenant));
+      await schedule.run(request, new Reading({ tenant, ids, exact: false, whole: true }, then));
     } catch (error) {
-      this.means.pool.leave(tenant);
+      pool.leave(tenant);
       throw error;
     }
-  }
-
-  /** Reads what was not put aside into an empty sequence; where that ends early, the tenant still has all its tokens. */
-  private async readAgain(sequence: Sequence, ids: readonly number[]): Promise<void> {
-    try {
-      await this.read(sequence, ids);
-    } catch (error) {
-      sequence.truncate(0);
-      throw error;
-    }
-  }
-
-  private async read(sequence: Sequence, ids: readonly number[]): Promise<void> {
-    if (await sequence.extend(ids, "last", this.means.pause, () => {})) return;
-    throw new PiPhiError("E_CANCELLED", "Reading the session's text was cancelled. Try again.");
   }
 }
 

@@ -305,13 +305,18 @@ export function describeFinding({ message, line, path }: Finding, source?: Sourc
   return place === "" ? message : `${place}: ${message}`;
 }
 
+/** Houses that were read need not be read again. */
+const readHouses = new WeakSet<object>();
+
 /**
- * A house from its document, as parsed from JSON or YAML.
+ * A house from its document, as parsed from JSON or YAML; a house that was read already stays as it is.
  * @throws PiPhiError E_HOUSE with every problem in `details.problems`
  */
 export function houseFrom(document: unknown, source?: Source): House {
+  if (typeof document === "object" && document !== null && readHouses.has(document)) return document as House;
   const reader = new Reader(source);
   const house = readDocument(reader, document);
+  readHouses.add(house);
   if (reader.problems.length > 0) throw houseError(reader.problems, source);
   return house;
 }

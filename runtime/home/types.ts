@@ -46,3 +46,36 @@ export interface House {
   readonly entities: readonly Entity[];
   readonly satellites: readonly Satellite[];
 }
+
+/** What a slot says; several domains can come as a list. */
+export type SlotValue = string | number | readonly string[];
+
+/** One of Home Assistant's intents with its slots: names as the house spells them. */
+export interface Intent {
+  readonly name: string;
+  readonly slots: Readonly<Record<string, SlotValue>>;
+}
+
+/** How a sentence was understood. */
+export interface Explanation {
+  /** Its words as they were compared. */
+  words: string[];
+  /** The house's names in it, how sure they are, and what they can be. */
+  names: { said: string; likeness: number; candidates: string[] }[];
+  /** What the model answered, each token with its probability. */
+  answer: { token: string; probability: number }[];
+  /** What the model meant, before it was held against the threshold and the house. */
+  meant: Intent[];
+  /** Why nothing is done, where nothing is. */
+  refused?: string;
+}
+
+export interface Understanding {
+  text: string;
+  /** In the order in which they are to be done; none: no home command. */
+  intents: Intent[];
+  /** How sure it is that these, or none, are meant: 0 to 1. */
+  confidence: number;
+  ms: number;
+  explanation?: Explanation;
+}

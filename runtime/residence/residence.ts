@@ -1,10 +1,10 @@
 /** How a model's weights come to be where the layout says, and what keeps them there. */
 
 import type { MemoryUse, Progress } from "../api.ts";
-import type { ByteSource, Device, MappedFile, Thread } from "../device.ts";
-import type { Member } from "../engine/member.ts";
+import type { Device, MappedFile, Thread } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
 import type { Layout } from "../plan/layout.ts";
+import { refuseChanged } from "../weights/faults.ts";
 import { type LoadPlan, loadVectors, planCopy, planLoad } from "../weights/load.ts";
 import type { Model } from "../weights/model.ts";
 import type { FromReader, ReaderTask } from "./reader.ts";
@@ -72,14 +72,18 @@ export class Residence {
     }
   }
 
-  /** Brings the weights that stay into memory; the team has joined. Throws what reading throws, and E_TENSOR_VALUES. */
-  async fill(leader: Member, onProgress: (progress: Progress) => void): Promise<void> {
+  /** Brings the weights that stay into memory; the team has joined, and `load`s what is to be loaded with it. Throws what reading throws, and E_TENSOR_VALUES. */
+  async fill(
+    load: (onBytes: (bytes: number) => void) => void,
+    onProgress: (progress: Progress) => void,
+  ): Promise<void> {
     const { model, layout, memory, loadPlan } = this;
     const totalBytes = this.layout.mode === "streamed" ? layout.bytes.weights : loadPlan.totalBytes;
     const report = (loadedBytes: number) => onProgress({ phase: "weights", loadedBytes, totalBytes });
     if (model.weights.manifest) loadVectors(model.weights.manifest, model.shape, memory.buffer, layout.vectors);
     if (layout.mode === "streamed") await this.startReader(report);
-    else if (loadPlan.pieces.length > 0) leader.load(report);
+    else if (loadPlan.pieces.length > 0) load(report);
+    refuseChanged(model.sources);
     report(totalBytes);
   }
 
@@ -95,13 +99,7 @@ export class Residence {
 
   /** Throws E_PACK_CHANGED where the file that weights are taken from is not what it was. */
   check(): void {
-    const source: ByteSource | undefined = this.loadPlan === NOTHING ? this.file?.source : undefined;
-    if (source?.unchanged?.() !== false) return;
-    throw new PiPhiError(
-      "E_PACK_CHANGED",
-      `${source.name} was changed while it is in use. Load the model again; replace packs by renaming a new file over them.`,
-      { file: source.name },
-    );
+    if (this.loadPlan === NOTHING && this.file) refuseChanged([this.file.source]);
   }
 
   /** Memory is short: see MappedFile. Between passes only. */

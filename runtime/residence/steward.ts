@@ -2,10 +2,11 @@
 
 import type { MemoryUse } from "../api.ts";
 import type { Pool } from "../cache/pool.ts";
+import type { Team } from "../compute/team.ts";
 import type { Device, Pressure } from "../device.ts";
-import type { Member } from "../engine/member.ts";
 import { initialState, respond } from "./pressure.ts";
 import type { Residence } from "./residence.ts";
+import type { Weights } from "./weights.ts";
 
 /** The device is asked at most this often. */
 const INTERVAL_MS = 250;
@@ -20,6 +21,14 @@ const NOTHING_TO_GIVE: Record<MemoryUse["mode"], string> = {
   streamed: "there was nothing (more) to give back, or the optional package koffi is missing",
 };
 
+/** The thread that leads the team, as far as giving way is concerned. */
+export interface Leader {
+  team: Pick<Team, "threads" | "active">;
+  weights: Weights;
+  /** Called before each pass. */
+  beforePass: () => void;
+}
+
 export class Steward {
   private state;
   private askedMs = Number.NEGATIVE_INFINITY;
@@ -31,7 +40,7 @@ export class Steward {
 
   constructor(
     private readonly device: Device,
-    private readonly leader: Member,
+    private readonly leader: Leader,
     private readonly residence: Residence,
     private readonly memory: WebAssembly.Memory,
     private readonly pool: Pool,

@@ -29,6 +29,22 @@ export function validateSampling(options: SamplingOptions): void {
   }
 }
 
+/** Which tokens of a vocabulary can be chosen at all, and room to rank them: one for all samplers of a model. */
+export class SamplingTable {
+  /** [vocabSize], 1 for ids that must not be chosen. */
+  readonly padding: Uint8Array;
+  /** The others. */
+  readonly ids: Int32Array;
+  /** [vocabSize], the scores of the token that is being chosen. */
+  readonly scores: Float32Array;
+
+  constructor(vocabSize: number, isPadding: (id: number) => boolean) {
+    this.padding = Uint8Array.from({ length: vocabSize }, (_, id) => (isPadding(id) ? 1 : 0));
+    this.ids = Int32Array.from(this.padding.keys()).filter((id) => this.padding[id] === 0);
+    this.scores = new Float32Array(vocabSize);
+  }
+}
+
 /**
  * Repeat penalty, then top-k, top-p, min-p, each on the model's own probabilities among those that are left, then
  * temperature: llama.cpp's order, so that settings found there carry over.
@@ -36,30 +52,27 @@ export function validateSampling(options: SamplingOptions): void {
 export class Sampler {
   readonly #settings: Settings;
   readonly #random: () => number;
-  /** [vocabSize], 1 for ids that must not be chosen. */
-  readonly #padding: Uint8Array;
-  /** The others. */
-  readonly #allowed: Int32Array;
-  /** [vocabSize], the penalized logits; the caller's may be shared memory and stay as they are. */
+  readonly #table: SamplingTable;
+  /** The penalized logits; the caller's may be shared memory and stay as they are. */
   readonly #scores: Float32Array;
 
   /** Throws E_USAGE for options out of range. */
-  constructor(options: SamplingOptions, vocabSize: number, isPadding: (id: number) => boolean) {
+  constructor(options: SamplingOptions, table: SamplingTable) {
     validateSampling(options);
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
     this.#settings = { ...DEFAULTS, seed: Math.floor(Math.random() * 2 ** 32), ...given };
     this.#random = sfc32(this.#settings.seed);
-    this.#padding = Uint8Array.from({ length: vocabSize }, (_, id) => (isPadding(id) ? 1 : 0));
-    this.#allowed = Int32Array.from(this.#padding.keys()).filter((id) => this.#padding[id] === 0);
-    this.#scores = new Float32Array(vocabSize);
+    this.#table = table;
+    this.#scores = table.scores;
   }
 
   /**
    * @param logits [vocabSize]
    * @param recent ids of the text so far; the last 64 are penalized
+   * @param allowed one bit for each id (Constraint.allowed); undefined = all
    * @throws E_NUMERIC for NaN and infinity, and where every token is impossible
    */
-  sample(logits: Float32Array, recent: readonly number[]): number {
+  sample(logits: Float32Array, recent: readonly number[], allowed?: Uint32Array): number {
     if (logits.length !== this.#scores.length) {
       throw new PiPhiError(
         "E_USAGE",
@@ -68,8 +81,9 @@ export class Sampler {
       );
     }
     this.#scores.set(logits);
+    if (allowed) exclude(this.#scores, allowed);
     this.#penalize(recent);
-    const best = mostLikely(this.#scores, this.#padding);
+    const best = mostLikely(this.#scores, this.#table.padding);
     if (this.#settings.temperature === 0) return best;
     return this.#draw(this.#candidates(this.#scores[best]), this.#scores[best]);
   }
@@ -87,11 +101,12 @@ export class Sampler {
   #candidates(best: number): ArrayLike<number> {
     const { topK, topP, minP } = this.#settings;
     const scores = this.#scores;
+    const { ids } = this.#table;
     // Also without minP an id at -Infinity is impossible.
     const floor = Math.max(best + Math.log(minP), -Number.MAX_VALUE);
-    if (topK === 0 && topP === 1) return this.#allowed.filter((id) => scores[id] >= floor);
-    const ranking = new Ranking(this.#allowed, scores);
-    const pool = topK === 0 ? this.#allowed : ranking.take(topK);
+    if (topK === 0 && topP === 1) return ids.filter((id) => scores[id] >= floor);
+    const ranking = new Ranking(ids, scores);
+    const pool = topK === 0 ? ids : ranking.take(topK);
     const nucleus = topP === 1 ? Infinity : topP * sumExp(pool, scores, best);
     const kept: number[] = [];
     for (let mass = 0; kept.length < pool.length && mass < nucleus; ) {
@@ -141,6 +156,19 @@ export function logSoftmaxTop(logits: Float32Array, top: number): [id: number, l
     logits,
   ).take(top);
   return Array.from(ids, (id) => [id, logits[id] - total]);
+}
+
+/** Makes the ids impossible whose bits are not set; 32 at a time, since most words are all ones or all zeros. */
+function exclude(scores: Float32Array, allowed: Uint32Array): void {
+  for (let word = 0; word < allowed.length; word++) {
+    const bits = allowed[word];
+    const from = word * 32;
+    if (bits === 0) scores.fill(-Infinity, from, from + 32);
+    else if (bits !== 0xffffffff) {
+      const end = Math.min(scores.length, from + 32);
+      for (let id = from; id < end; id++) if (((bits >>> (id - from)) & 1) === 0) scores[id] = -Infinity;
+    }
+  }
 }
 
 /** The id with the highest score, the lowest of several; ids whose `excluded` is 1 do not count. */

@@ -9,10 +9,13 @@
  */
 
 import { type ErrorDetails, PiPhiError } from "../errors.ts";
+import { printable, quote } from "../weights/faults.ts";
 import { MergeTable } from "./bpe.ts";
 
 /** What a GGUF file states under `tokenizer.ggml.*`. */
 export interface VocabularySource {
+  /** The file's name, for messages. */
+  file?: string;
   /** `model`; must be "gpt2". */
   model: string;
   /** The text of each id: in the byte alphabet for normal tokens, as it is for control and user-defined ones. */
@@ -54,7 +57,7 @@ export interface Tokenizer {
 }
 
 /** ggml's numbers in `tokenizer.ggml.token_type`; all others (unknown, byte) are treated as normal here. */
-const TokenType = { normal: 1, control: 3, userDefined: 4, unused: 5 } as const;
+export const TokenType = { normal: 1, control: 3, userDefined: 4, unused: 5 } as const;
 
 /** GPT-2's rule with Unicode's own white space: JavaScript's `\s` lacks U+0085 and adds U+FEFF. */
 const PRE_TOKENIZER =
@@ -66,24 +69,50 @@ const PADDING_NAME = /^\[PAD\d*\]$/;
 const CONTROL_NAME = /^<\|.*\|>$/s;
 /** Bounds the work for each character of a text; CodeGen's longest added token has 31. */
 const MAX_ADDED_LENGTH = 256;
+/** Bounds the memory that they take, up to 600 bytes for each; CodeGen's have 600 characters together. */
+const MAX_ADDED_CHARACTERS = 1 << 16;
+const MAX_QUOTED_LENGTH = 80;
 
 /**
  * Builds the tokenizer of a file. The file's own pre-tokenizer name is ignored: Phi-2 files older than 2024 lack it.
  * Throws E_VOCABULARY if the vocabulary is absent, of another kind, or contradicts itself.
  */
 export function createTokenizer(source: VocabularySource): Tokenizer {
-  if (source.model !== "gpt2") {
-    throw invalid(`The tokenizer is of kind "${source.model}", Phi-2's is "gpt2". Use a file of a Phi model`, {
-      model: source.model,
+  try {
+    return new ByteLevelTokenizer(checked(source));
+  } catch (error) {
+    if (!(error instanceof PiPhiError) || source.file === undefined) throw error;
+    const { file } = source;
+    throw new PiPhiError(error.code, `${file}: ${error.message}`, { file, ...error.details });
+  }
+}
+
+/** What is seen before any work is done: the kind of the tokenizer, and how much there is of it. */
+function checked(source: VocabularySource): VocabularySource {
+  const { model, tokens, types, merges } = source;
+  if (model !== "gpt2") {
+    throw invalid(`The tokenizer is of kind ${quote(model)}, Phi-2's is "gpt2". Use a file of a Phi model`, {
+      model: printable(model, MAX_QUOTED_LENGTH),
     });
   }
-  if (!source.tokens?.length || !source.merges?.length) {
+  if (!tokens?.length || !merges?.length) {
     throw invalid("The file holds no tokens or no merges. Use a GGUF file that contains its tokenizer", {
-      tokens: source.tokens?.length ?? 0,
-      merges: source.merges?.length ?? 0,
+      tokens: tokens?.length ?? 0,
+      merges: merges?.length ?? 0,
     });
   }
-  return new ByteLevelTokenizer(source);
+  let characters = 0;
+  for (let id = 0; id < tokens.length; id++) {
+    const added = types?.[id] === TokenType.control || types?.[id] === TokenType.userDefined;
+    if (added && !isPaddingName(tokens[id])) characters += tokens[id].length;
+  }
+  if (characters <= MAX_ADDED_CHARACTERS) return source;
+  throw invalid(`The added tokens have ${characters} characters, allowed are ${MAX_ADDED_CHARACTERS}`, { characters });
+}
+
+/** Whether a converter means an unused row of the embedding by this name. */
+export function isPaddingName(token: string): boolean {
+  return PADDING_NAME.test(token);
 }
 
 class ByteLevelTokenizer implements Tokenizer {
@@ -244,7 +273,7 @@ function classify({ tokens, types }: VocabularySource): Uint8Array {
     });
   }
   return Uint8Array.from(types, (type, id) => {
-    if (PADDING_NAME.test(tokens[id])) return TokenType.unused;
+    if (isPaddingName(tokens[id])) return TokenType.unused;
     if (type === TokenType.userDefined && CONTROL_NAME.test(tokens[id])) return TokenType.control;
     return type === TokenType.control || type === TokenType.userDefined || type === TokenType.unused
       ? type

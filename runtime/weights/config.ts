@@ -23,7 +23,7 @@ const DEFAULT_EPSILON = 1e-5;
 /** Throws E_ARCHITECTURE for anything but a model of the Phi-2 family. */
 export function checkArchitecture(metadata: Metadata): void {
   const found = metadata.optionalString("general.architecture") ?? "";
-  const type = metadata.optionalString("general.type") ?? "model";
+  const type = metadata.stringHint("general.type") ?? "model";
   if (found === ARCHITECTURE && type === "model") return;
   const what =
     type !== "model"
@@ -38,11 +38,16 @@ export function checkArchitecture(metadata: Metadata): void {
   });
 }
 
-/** `vocabSize`: rows of the embedding. Throws E_CONFIG, or E_FILE_CORRUPT for a value of the wrong type. */
+/**
+ * `vocabSize`: rows of the embedding. Throws E_CONFIG, E_VOCABULARY where there are more tokens than rows, and E_FILE_CORRUPT
+ * for a value of the wrong type.
+ */
 export function readConfig(metadata: Metadata, vocabSize: number): Phi2Config {
+  checkDense(metadata);
+  checkTokens(metadata, vocabSize);
   const whole = (name: string, max: number, fallback?: number) => {
     const key = `${ARCHITECTURE}.${name}`;
-    return inRange(metadata.file, key, metadata.optionalInteger(key) ?? fallback, max);
+    return inRange(metadata.file, key, perLayer(metadata, key) ?? fallback, max);
   };
   const hiddenSize = whole("embedding_length", MAX_HIDDEN);
   const heads = whole("attention.head_count", MAX_HEADS);
@@ -66,6 +71,39 @@ export function readConfig(metadata: Metadata, vocabSize: number): Phi2Config {
   checkShapes(metadata.file, config);
   checkRope(metadata, config);
   return config;
+}
+
+/** A whole number, which some converters state once for each layer. */
+function perLayer(metadata: Metadata, key: string): number | undefined {
+  const values = metadata.get(key);
+  if (!ArrayBuffer.isView(values)) return metadata.optionalInteger(key);
+  const [first] = values;
+  if (Number.isSafeInteger(first) && values.every((value) => value === first)) return first;
+  throw invalid(metadata.file, `${key} is not one whole number for all layers`, { key });
+}
+
+/** Throws E_CONFIG for a mixture of experts: several models of one architecture, of which a router chooses. */
+function checkDense(metadata: Metadata): void {
+  const experts = metadata.numberHint(`${ARCHITECTURE}.expert_count`) ?? 0;
+  if (experts > 0) throw mixtureOfExperts(metadata.file, experts);
+}
+
+/** E_CONFIG; `experts` where the file says how many. */
+export function mixtureOfExperts(file: string, experts?: number): PiPhiError {
+  const what = `it is a mixture of ${experts ?? "several"} experts, and Phi-2 has one feed-forward block a layer`;
+  return invalid(file, what, { experts: experts ?? null });
+}
+
+/** Fewer tokens than rows are usual: the others are padding. A token without a row could not be computed. */
+function checkTokens(metadata: Metadata, rows: number): void {
+  const { file } = metadata;
+  const tokens = metadata.get("tokenizer.ggml.tokens");
+  if (!Array.isArray(tokens) || tokens.length <= rows) return;
+  throw new PiPhiError(
+    "E_VOCABULARY",
+    `${file} has ${tokens.length} tokens but only ${rows} rows in its embedding. Convert the model again, with its own tokenizer.`,
+    { file, tokens: tokens.length, rows },
+  );
 }
 
 function inRange(file: string, name: string, value: number | undefined, max: number): number {

@@ -2,6 +2,7 @@
 
 import type { ByteSource } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
+import { cutPiece, isCutPiece } from "./faults.ts";
 
 const SNIFF_BYTES = 256;
 const ANOTHER_FILE = "Use the model's GGUF file";
@@ -63,10 +64,11 @@ const KINDS: Kind[] = [
   },
 ];
 
-/** E_NOT_GGUF for a file without GGUF's magic, with what it seems to be. */
+/** E_NOT_GGUF for a file without GGUF's magic, with what it seems to be; E_FILE_TRUNCATED for a piece of a file. */
 export function notGguf(source: ByteSource): PiPhiError {
   const { name: file, size } = source;
   if (size === 0) return new PiPhiError("E_NOT_GGUF", `${file} is empty. Download it again.`, { file, size });
+  if (isCutPiece(file)) return cutPiece(file, size);
   const bytes = new Uint8Array(Math.min(SNIFF_BYTES, size));
   source.read(0, bytes);
   const head = { bytes, text: String.fromCharCode(...bytes), fileBytes: size };

@@ -39,13 +39,15 @@ export interface GgufFile {
   tensors: GgufTensor[];
   /** Where the tensors' data begins. */
   dataOffset: number;
+  /** Where the last tensor ends. */
+  end: number;
   source: ByteSource;
 }
 
 /** Sees the metadata before the tensors are read and throws to refuse the file. */
 export type Inspect = (metadata: Metadata) => void;
 
-const MAGIC = 0x46554747;
+export const MAGIC = 0x46554747;
 const VERSIONS = [2, 3];
 const DEFAULT_ALIGNMENT = 32;
 const MAX_ALIGNMENT = 1 << 24;
@@ -157,7 +159,7 @@ export function readGguf(source: ByteSource, inspect: Inspect = () => {}): GgufF
   const dataOffset = Math.ceil(reader.offset / alignment) * alignment;
   const end = placeTensors(tensors, dataOffset, alignment, source);
   if (end > source.size) throw truncated(source.name, source.size, end, packed ? PACK_AGAIN : undefined);
-  return { version, alignment, metadata, tensors, dataOffset, source };
+  return { version, alignment, metadata, tensors, dataOffset, end, source };
 }
 
 function readVersion(reader: HeaderReader, source: ByteSource): number {

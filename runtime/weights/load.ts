@@ -9,6 +9,8 @@ import { PiPhiError } from "../errors.ts";
 import { type LayerTensors, readVector, type SourceManifest, type Tensor } from "./manifest.ts";
 import { groupBytes, type LayerShape, type Linear, type WeightShape } from "./shape.ts";
 import { BLOCK_TYPES, rowBytes, TILE_KINDS, TILE_ROWS } from "./tiles.ts";
+import { rowsInUse } from "./vocabulary.ts";
+import { findZeros, zeroFilled } from "./zeros.ts";
 
 /** Rows of one matrix, or raw bytes, that are read and converted at once. Plain data: other threads get it by message. */
 export interface Piece {
@@ -18,6 +20,9 @@ export interface Piece {
   offset: number;
   bytes: number;
   tensor: string;
+  /** Where it begins in its tensor, and what of the tensor is in use: other rows may be zero. */
+  from: number;
+  usedBytes: number;
   /** Block type, and tile kind by number, AS_IS or VERBATIM. */
   type: number;
   kind: number;
@@ -57,13 +62,16 @@ export function planLoad(manifest: SourceManifest, shape: WeightShape, base: num
   const cut = (tensor: Tensor, kind: number, multiple: number, address: (row: number) => number) => {
     const { k, n, type, source, name } = tensor;
     const stride = rowBytes(type, k);
+    const byToken = tensor === manifest.tokenEmbedding || tensor === manifest.output.weight;
+    const usedBytes = stride * (byToken ? rowsInUse(manifest.metadata, n) : n);
     const step = Math.max(1, Math.floor(stagingBytes / (stride * multiple))) * multiple;
     for (let row = 0; row < n; row += step) {
       const rows = Math.min(step, n - row);
       const place = { source: manifest.sources.indexOf(source), offset: tensor.offset + row * stride };
       pieces.push({
         ...place,
-        ...{ bytes: rows * stride, tensor: name, type: type.id, kind, rows, k, to: base + address(row) },
+        ...{ bytes: rows * stride, tensor: name, from: row * stride, usedBytes },
+        ...{ type: type.id, kind, rows, k, to: base + address(row) },
       });
     }
   };
@@ -93,7 +101,7 @@ export function outputBytes({ kind, bytes, rows, k }: Piece): number {
 
 /** Weights that lie in a file as they shall lie in memory from `base` on: `bytes` from `offset` of the file. */
 export function planCopy(source: ByteSource, offset: number, bytes: number, base: number): LoadPlan {
-  const form = { source: 0, tensor: "", type: 0, kind: VERBATIM, rows: 0, k: 0 };
+  const form = { source: 0, tensor: "", from: 0, usedBytes: 0, type: 0, kind: VERBATIM, rows: 0, k: 0 };
   const pieces: Piece[] = [];
   for (let at = 0; at < bytes; at += VERBATIM_BYTES) {
     pieces.push({ ...form, offset: offset + at, bytes: Math.min(VERBATIM_BYTES, bytes - at), to: base + at });
@@ -112,8 +120,10 @@ function linearsOf(tensors: LayerTensors, layer: LayerShape): [Linear, Tensor[],
 
 /** Writes norms and biases into the vectors' span, whose first byte is at `base` in `buffer`. */
 export function loadVectors(manifest: SourceManifest, shape: WeightShape, buffer: ArrayBufferLike, base: number): void {
-  const vector = (tensor: Tensor, to: number) => {
-    new Float32Array(buffer, base + to, tensor.k).set(readVector(tensor));
+  const vector = (tensor: Tensor, to: number, scales = false) => {
+    const values = readVector(tensor);
+    if (scales && values.every((value) => value === 0)) throw zeroFilled(tensor.source, tensor.name, 0);
+    new Float32Array(buffer, base + to, tensor.k).set(values);
   };
   const biases = (linear: Linear, tensors: readonly Tensor[]) => {
     tensors.forEach((tensor, part) => {
@@ -122,13 +132,19 @@ export function loadVectors(manifest: SourceManifest, shape: WeightShape, buffer
   };
   manifest.layers.forEach((tensors, i) => {
     const layer = shape.layers[i];
-    vector(tensors.attnNorm.weight, layer.attnNorm.weight);
+    vector(tensors.attnNorm.weight, layer.attnNorm.weight, true);
     vector(tensors.attnNorm.bias, layer.attnNorm.bias);
     for (const [linear, , tensor] of linearsOf(tensors, layer)) biases(linear, tensor);
   });
-  vector(manifest.outputNorm.weight, shape.outputNorm.weight);
+  vector(manifest.outputNorm.weight, shape.outputNorm.weight, true);
   vector(manifest.outputNorm.bias, shape.outputNorm.bias);
   biases(shape.output, [manifest.output.bias]);
+}
+
+function refuseZeros(source: ByteSource, { tensor, from, usedBytes }: Piece, bytes: Uint8Array): void {
+  const used = bytes.subarray(0, Math.max(0, usedBytes - from));
+  const at = findZeros(used, usedBytes);
+  if (at >= 0) throw zeroFilled(source, tensor, from + at);
 }
 
 /** The team's share of loading: one item a piece. `staging` is this thread's own, of layout.stagingBytes and more. */
@@ -142,20 +158,23 @@ export class Loader {
     private readonly stagingBytes: number,
   ) {}
 
-  /** Reads and converts a piece; throws E_FILE_READ, E_FILE_TRUNCATED or E_TENSOR_VALUES. */
+  /** Reads and converts a piece; throws E_FILE_READ, E_FILE_TRUNCATED, E_FILE_CORRUPT or E_TENSOR_VALUES. */
   load(index: number): void {
     const piece = this.plan.pieces[index];
     const raw = piece.kind < 0;
     const at = raw ? piece.to : this.staging;
-    this.sources[piece.source].read(piece.offset, new Uint8Array(this.buffer, at, piece.bytes));
+    const source = this.sources[piece.source];
+    const bytes = new Uint8Array(this.buffer, at, piece.bytes);
+    source.read(piece.offset, bytes);
     if (piece.kind === VERBATIM) return;
+    refuseZeros(source, piece, bytes);
     const type = BLOCK_TYPES.get(piece.type)!;
     const finite = raw ? this.isFinite(piece, rowBytes(type, piece.k)) : this.retile(piece, rowBytes(type, piece.k));
     if (finite) return;
     throw new PiPhiError(
       "E_TENSOR_VALUES",
-      `The tensor ${piece.tensor} holds NaN or infinite values. The file is damaged or was converted badly: download or convert it again.`,
-      { tensor: piece.tensor, type: type.name },
+      `The tensor ${piece.tensor} in ${source.name} holds NaN or infinite values. The file is damaged or was converted badly: download or convert it again.`,
+      { file: source.name, tensor: piece.tensor, type: type.name },
     );
   }
 

@@ -3,7 +3,7 @@
 import type { Phi2Config } from "../api.ts";
 import type { ByteSource } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
-import { checkArchitecture, readConfig } from "./config.ts";
+import { checkArchitecture, mixtureOfExperts, readConfig } from "./config.ts";
 import { printable } from "./faults.ts";
 import type { GgufTensor } from "./gguf.ts";
 import type { Metadata } from "./metadata.ts";
@@ -63,6 +63,8 @@ export interface Manifest {
 export type SourceManifest = Omit<Manifest, "close">;
 
 const MAX_NAME_LENGTH = 200;
+/** Tensors of a mixture of experts: its router, and the experts in one tensor or numbered. */
+const EXPERT = /\.(ffn_gate_inp|ffn_(up|down|gate)(_exps|\.\d+))\./;
 
 /** llama.cpp's general.file_type of the mixes, whose names say more than one type does. */
 const MIXES = new Map([
@@ -195,6 +197,7 @@ class TensorTable {
   #find(name: string): GgufTensor {
     const tensor = this.#tensors.get(name);
     if (tensor) return tensor;
+    if ([...this.#tensors.keys()].some((other) => EXPERT.test(other))) throw mixtureOfExperts(this.#file);
     throw new PiPhiError(
       "E_TENSOR_MISSING",
       `The tensor ${name} is missing in ${this.#file}. Use a complete file of a Phi model.`,
@@ -204,7 +207,7 @@ class TensorTable {
 }
 
 export function nameOf(metadata: Metadata, source: ByteSource): string {
-  const name = metadata.optionalString("general.name")?.trim();
+  const name = metadata.stringHint("general.name")?.trim();
   return printable(name || source.name.replace(/^.*[/\\]/, ""), MAX_NAME_LENGTH);
 }
 
@@ -213,7 +216,7 @@ function quantizationOf(metadata: Metadata, tensors: readonly Tensor[]): string 
   for (const { n, type, bytes: size } of tensors) {
     if (n > 1) bytes.set(type.name, (bytes.get(type.name) ?? 0) + size);
   }
-  const mix = MIXES.get(metadata.optionalInteger("general.file_type") ?? -1);
+  const mix = MIXES.get(metadata.numberHint("general.file_type") ?? -1);
   if (mix && bytes.has(mix.slice(0, "Q4_K".length))) return mix;
   return [...bytes].reduce((most, entry) => (entry[1] > most[1] ? entry : most))[0];
 }
@@ -227,8 +230,8 @@ export function readVector(tensor: Tensor): Float32Array {
   if (at < 0) return values;
   throw new PiPhiError(
     "E_TENSOR_VALUES",
-    `The tensor ${tensor.name} holds ${values[at]} at ${at}. The file is damaged or was converted badly: download or convert it again.`,
-    { tensor: tensor.name, type: tensor.type.name, index: at },
+    `The tensor ${tensor.name} in ${tensor.source.name} holds ${values[at]} at ${at}. The file is damaged or was converted badly: download or convert it again.`,
+    { file: tensor.source.name, tensor: tensor.name, type: tensor.type.name, index: at },
   );
 }
 

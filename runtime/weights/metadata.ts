@@ -40,7 +40,10 @@ export class Metadata extends Map<string, MetadataValue> {
     return this.#typed(key, "a string", (value) => typeof value === "string");
   }
 
+  /** Converters also write 0 and 1. */
   optionalBoolean(key: string): boolean | undefined {
+    const value = this.get(key);
+    if (value === 0 || value === 1) return value === 1;
     return this.#typed(key, "a boolean", (value) => typeof value === "boolean");
   }
 
@@ -51,6 +54,17 @@ export class Metadata extends Map<string, MetadataValue> {
   /** A whole number that a double holds exactly. */
   optionalInteger(key: string): number | undefined {
     return this.#typed(key, "a whole number", (value): value is number => Number.isSafeInteger(value));
+  }
+
+  /** What says nothing about how to compute: a value of another type counts as absent. */
+  stringHint(key: string): string | undefined {
+    const value = this.get(key);
+    return typeof value === "string" ? value : undefined;
+  }
+
+  numberHint(key: string): number | undefined {
+    const value = this.get(key);
+    return typeof value === "number" ? value : undefined;
   }
 
   optionalNumberArray(key: string): NumberArray | undefined {

@@ -6,6 +6,7 @@
  *
  *   piphi.pack.version         u32, 1
  *   piphi.pack.source.name     the source file's name; .bytes (u64) its size; .modified (f64) its time, ms since 1970
+ *   piphi.pack.source.digest   SHA-256 of its size, beginning and samples of the rest, as hex
  *   piphi.pack.quantization    the source's most frequent type, e.g. "Q4_0"; .parameters (u64); .dense "int8" or "exact"
  *   piphi.pack.kinds           an array of "tensor=kind", kind q4, q4m, q8 or f32, for each tensor of tiles
  *   piphi.pack.sha256          an array of "tensor=hex": SHA-256 over the SHA-256 of each 4 MiB of it
@@ -61,6 +62,8 @@ export interface PackOrigin {
   name: string;
   bytes: number;
   modifiedMs: number;
+  /** Of samples of its content; empty in packs from before it was written down. */
+  digest: string;
   dense: string;
 }
 
@@ -153,6 +156,7 @@ export function originOf(metadata: Metadata): PackOrigin {
     name: metadata.getString(`${PACK_KEY}.source.name`),
     bytes: metadata.optionalInteger(`${PACK_KEY}.source.bytes`) ?? 0,
     modifiedMs: metadata.optionalNumber(`${PACK_KEY}.source.modified`) ?? 0,
+    digest: metadata.optionalString(`${PACK_KEY}.source.digest`) ?? "",
     dense: metadata.getString(`${PACK_KEY}.dense`),
   };
 }

@@ -130,6 +130,7 @@ function writeHeader(
   own.string(`${PACK_KEY}.source.name`, origin.name);
   own.number(`${PACK_KEY}.source.bytes`, "u64", origin.bytes);
   own.number(`${PACK_KEY}.source.modified`, "f64", origin.modifiedMs);
+  own.string(`${PACK_KEY}.source.digest`, origin.digest);
   own.string(`${PACK_KEY}.dense`, origin.dense);
   own.string(`${PACK_KEY}.quantization`, quantization);
   own.number(`${PACK_KEY}.parameters`, "u64", parameters);

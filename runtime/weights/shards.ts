@@ -6,7 +6,7 @@
 import type { ByteSource } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
 import { damaged, quote } from "./faults.ts";
-import { type GgufFile, type GgufTensor, type Inspect, readGguf } from "./gguf.ts";
+import { type GgufFile, type GgufTensor, type Inspect, MAGIC, readGguf } from "./gguf.ts";
 import type { Metadata } from "./metadata.ts";
 
 /** The parts of a model, or its only file, as one. */
@@ -17,7 +17,7 @@ export interface Gguf {
   sources: ByteSource[];
 }
 
-const PART_NAME = /-(\d{5})-of-(\d{5})\.gguf$/;
+const PART_NAME = /-(\d{5})-of-(\d{5})(\.gguf)$/i;
 
 /**
  * Opens the file `name` and, if it is any one of several parts, all the others beside it. `inspect` sees the metadata
@@ -48,6 +48,7 @@ export function openShards(open: (name: string) => ByteSource, name: string, ins
 
 /** All parts in order; `named` is one of them and was read already. */
 function readParts(named: GgufFile, name: string, count: number, read: (part: string) => GgufFile): GgufFile[] {
+  refuseJoined(named, count);
   const match = PART_NAME.exec(name);
   if (!match || Number(match[2]) !== count) {
     throw new PiPhiError(
@@ -58,7 +59,7 @@ function readParts(named: GgufFile, name: string, count: number, read: (part: st
   }
   const files: GgufFile[] = [];
   for (let i = 0; i < count; i++) {
-    const part = name.replace(PART_NAME, `-${digits(i + 1)}-of-${digits(count)}.gguf`);
+    const part = name.replace(PART_NAME, `-${digits(i + 1)}-of-${digits(count)}${match[3]}`);
     const file = part === name ? named : readPart(part, count, read);
     const { metadata } = file;
     if (metadata.optionalInteger("split.no") !== i || metadata.optionalInteger("split.count") !== count) {
@@ -69,11 +70,26 @@ function readParts(named: GgufFile, name: string, count: number, read: (part: st
   return files;
 }
 
+/** Throws E_FILE_CORRUPT where another part follows in the same file: `cat` joins bytes, and not parts. */
+function refuseJoined({ source, end, alignment }: GgufFile, count: number): void {
+  const magic = new Uint32Array(1);
+  for (const at of new Set([end, Math.ceil(end / alignment) * alignment])) {
+    if (at === 0 || at + 4 > source.size) continue;
+    source.read(at, new Uint8Array(magic.buffer));
+    if (magic[0] !== MAGIC) continue;
+    throw new PiPhiError(
+      "E_FILE_CORRUPT",
+      `${source.name} is ${count} parts of a model, one after another in one file, and each is a GGUF file of its own. Keep them as files, or join them with llama-gguf-split --merge.`,
+      { file: source.name, parts: count },
+    );
+  }
+}
+
 function readPart(part: string, count: number, read: (part: string) => GgufFile): GgufFile {
   try {
     return read(part);
   } catch (error) {
-    if (!(error instanceof PiPhiError) || error.code !== "E_NOT_FOUND") throw error;
+    if (!(error instanceof PiPhiError) || error.code !== "E_NOT_FOUND" || "target" in error.details) throw error;
     const message = `${part} is missing, one of the model's ${count} parts. Download it into the folder of the others.`;
     throw new PiPhiError("E_NOT_FOUND", message, { file: part, parts: count });
   }

@@ -1,8 +1,19 @@
 /** The store: a model is packed once, and again whenever its pack is not what it should be. */
 
-import { appendFileSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test, vi } from "vitest";
+import { readChecked } from "../../devices/node/checked.ts";
 import { packFor, packPath } from "../../devices/node/store.ts";
 import { crc32 } from "../../runtime/weights/crc32.ts";
 import { randomModel } from "../fixtures/random-model.ts";
@@ -96,4 +107,77 @@ test("a model file that grew by some bytes is another one", async () => {
   appendFileSync(model, Buffer.alloc(32));
   await pack();
   expect(phases).toEqual(["pack"]);
+});
+
+describe("another model under the same name, of the same size and time", () => {
+  /** Other weights: the lowest bit of each. */
+  const other = () => {
+    const bytes = readFileSync(model);
+    for (let at = 5 << 20; at < bytes.length; at += 2) bytes[at] ^= 1;
+    return bytes;
+  };
+  const keepingTime = (replace: () => void) => {
+    const { atimeMs, mtimeMs } = statSync(model);
+    replace();
+    utimesSync(model, atimeMs / 1000, mtimeMs / 1000);
+  };
+
+  test.each<[string, () => void]>([
+    ["renamed over it", () => renameSync(temporaryFile("other.gguf", other()), model)],
+    ["written into it", () => writeFileSync(model, other())],
+  ])("%s: is packed", async (_, replace) => {
+    const before = current();
+    keepingTime(replace);
+    await pack();
+    expect(phases).toEqual(["pack"]);
+    expect(current()).not.toBe(before);
+    await pack();
+    expect(phases).toEqual([]);
+  });
+
+  test("the same bytes again, as in a copy of all: used as it is", async () => {
+    await pack();
+    keepingTime(() => renameSync(temporaryFile("same.gguf", readFileSync(model)), model));
+    await pack();
+    expect(phases).toEqual([]);
+  });
+});
+
+describe("names and places", () => {
+  test("a name of 250 bytes, with a line's end in it, is packed and checked once", async () => {
+    const name = `${"\u00e4".repeat(120)}\n.gguf`;
+    const file = temporaryFile(name, readFileSync(model));
+    const phasesOf = async () => {
+      const seen = new Set<string>();
+      await packFor(file, { dense: "int8", onProgress: ({ phase }) => seen.add(phase) });
+      return [...seen];
+    };
+    expect(await phasesOf()).toEqual(["pack"]);
+    expect(await phasesOf()).toEqual([]);
+    utimesSync(packPath(file, "int8"), 7, 7);
+    expect(await phasesOf()).toEqual(["check"]);
+    expect(await phasesOf()).toEqual([]);
+  });
+
+  test("a folder in the pack's place is reported as a store that cannot be written", async () => {
+    const place = packPath(model, "int8");
+    rmSync(place);
+    mkdirSync(place);
+    await expect(pack()).rejects.toMatchObject({ code: "E_FILE_WRITE" });
+    rmSync(place, { recursive: true });
+  });
+
+  test.runIf(process.platform === "linux")("a place that takes no folders is reported at once", async () => {
+    vi.stubEnv("PIPHI_HOME", "/proc/piphi");
+    await expect(pack()).rejects.toMatchObject({
+      code: "E_FILE_WRITE",
+      message: expect.stringContaining("/proc/piphi"),
+    });
+    vi.stubEnv("PIPHI_HOME", temporaryPath("store"));
+  });
+});
+
+test("the list of checked files: lines that are something else do no harm", () => {
+  expect(readChecked("")).toEqual(new Map([["", ""]]));
+  expect(readChecked("a b 3\n[1]\tdigest\n\n\t\n").get("[1]")).toBe("digest");
 });

@@ -67,12 +67,12 @@ test.each([-1, 1.5, Number.NaN])("%d guesses are refused", async (drafts) => {
 test("a cancel leaves no guesses in a session", async () => {
   const engine = await Engine.load(nodeDevice(), EMBEDDED_MODEL, {}, () => {});
   try {
-    const { ids } = engine.tokenize(REPEATING);
+    const { ids } = engine.language.tokenize(REPEATING);
     for (let after = 1; after < 12; after++) {
       const { session } = await engine.sessions.begin("");
       let count = 0;
       const cancel = () => {
-        if (++count === after) engine.cancelled = true;
+        if (++count === after) engine.cancel();
       };
       const { tokens, stopReason } = await engine.generate(ids, { ignoreEos: true, drafts: 15 }, cancel, session);
       expect(stopReason).toBe("cancelled");

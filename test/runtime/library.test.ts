@@ -223,7 +223,7 @@ describe("life of a model", () => {
   });
 
   test("close ends a running generation, and what follows is refused", async () => {
-    const other = await load(EMBEDDED_MODEL, { threads: 2 });
+    const other = await load(EMBEDDED_MODEL, { threads: 2, parallel: 1 });
     const running = other.generate(PROMPT, { ignoreEos: true });
     const waiting = other.generate(PROMPT);
     for await (const _ of running) void other.close();

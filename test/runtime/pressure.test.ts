@@ -4,7 +4,8 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vi
 import { nodeDevice } from "../../devices/node/device.ts";
 import { packFile } from "../../devices/node/index.ts";
 import type { Device, Pressure } from "../../runtime/device.ts";
-import { Engine, type EngineLoadOptions } from "../../runtime/engine/engine.ts";
+import type { EngineLoadOptions } from "../../runtime/engine/assembly.ts";
+import { Engine } from "../../runtime/engine/engine.ts";
 import { randomModel } from "../fixtures/random-model.ts";
 import { temporaryFile, temporaryPath } from "../fixtures/temporary.ts";
 
@@ -140,7 +141,7 @@ describe("streamed", () => {
         clock += 60_000;
         let count = 0;
         const stop = () => {
-          if (count++ === round) engine.cancelled = true;
+          if (count++ === round) engine.cancel();
         };
         await engine.generate(PROMPT, OPTIONS, stop);
         expect(await tokensOf(engine)).toEqual(expected);
@@ -225,7 +226,7 @@ describe("heat", () => {
       await withEngine(device, { threads: 4 }, async (engine) => {
         expect(await tokensOf(engine)).toEqual(expected);
         expect(engine.memoryUse().pressure?.threads).toBe(1);
-        expect(engine.bandwidth()).toBeGreaterThan(0);
+        expect(await engine.bandwidth()).toBeGreaterThan(0);
       });
     }
   });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { load, type Phi } from "../../devices/node/index.ts";
 import type { LoadOptions } from "../../runtime/api.ts";
 import { Sequence } from "../../runtime/cache/sequence.ts";
-import { computeOf, logitsOf } from "../fixtures/compute.ts";
+import { advance, computeOf, logitsOf } from "../fixtures/compute.ts";
 import { randomModel } from "../fixtures/random-model.ts";
 import { temporaryFile } from "../fixtures/temporary.ts";
 import { random } from "../kernels/blocks.ts";
@@ -40,8 +40,9 @@ describe("logits beyond the context", () => {
     ["f16", 2e-7],
     ["int8", 5e-5],
   ] as const)("%s: those of the first tokens and the window, also after many rolls", async (kv, most) => {
-    const sequence = new Sequence(await computeOf(file, { contextLength: CONTEXT, kv, dense: "exact" }));
-    const logits = await logitsOf(sequence, ids);
+    const compute = await computeOf(file, { contextLength: CONTEXT, kv, dense: "exact" });
+    const sequence = new Sequence(compute);
+    const logits = await logitsOf(compute, sequence, ids);
     expect(sequence.dropped).toBe(gone(ids.length - 1));
     const reference = referenceLogits(bytes, ids, rolling);
     const kl = (from: number, to: number) => meanKl(reference.slice(from, to), logits.slice(from, to));
@@ -64,21 +65,24 @@ describe("logits beyond the context", () => {
   test.each(["int8", "f16"] as const)("%s: a batch leaves the bits that its tokens leave one by one", async (kv) => {
     const compute = await computeOf(file, { contextLength: CONTEXT, kv, parallel: 2 });
     const some = ids.slice(0, 300);
-    const together = await logitsOf(new Sequence(compute, 0), some);
-    expect(await logitsOf(new Sequence(compute, 1), some, 1)).toEqual(together);
-    expect(await logitsOf(new Sequence(compute, 0), some, 7)).toEqual(together);
+    const together = await logitsOf(compute, new Sequence(compute, 0), some);
+    expect(await logitsOf(compute, new Sequence(compute, 1), some, 1)).toEqual(together);
+    expect(await logitsOf(compute, new Sequence(compute, 0), some, 7)).toEqual(together);
   });
 
   test("several sequences in one pass, each at its own positions", async () => {
     const compute = await computeOf(file, { contextLength: CONTEXT, parallel: 2 });
     const [long, short] = [new Sequence(compute, 0), new Sequence(compute, 1)];
-    const alone = [await logitsOf(long, ids.slice(0, 300)), await logitsOf(short, ids.slice(300, 340))];
+    const alone = [
+      await logitsOf(compute, long, ids.slice(0, 300)),
+      await logitsOf(compute, short, ids.slice(300, 340)),
+    ];
     for (const sequence of [long, short]) sequence.rewind([]);
     expect([long.length, short.length]).toEqual([0, 0]);
-    await logitsOf(long, ids.slice(0, 270));
-    await logitsOf(short, ids.slice(300, 310));
+    await logitsOf(compute, long, ids.slice(0, 270));
+    await logitsOf(compute, short, ids.slice(300, 310));
     for (let i = 0; i < 30; i++) {
-      const rows = await Sequence.advance(compute, [long, short], [ids[270 + i], ids[310 + i]]);
+      const rows = await advance(compute, [long, short], [ids[270 + i], ids[310 + i]]);
       expect(rows).toEqual([alone[0][270 + i], alone[1][10 + i]]);
     }
   });

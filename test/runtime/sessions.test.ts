@@ -295,7 +295,7 @@ describe("saving that fails", () => {
         node.create!(name, (sink) => {
           let writes = 0;
           const count = (offset: number, part: Uint8Array) => {
-            if (++writes === after) engine!.cancelled = true;
+            if (++writes === after) engine!.cancel();
             sink.write(offset, part);
           };
           return write({ ...sink, write: count });

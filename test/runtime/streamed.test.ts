@@ -131,7 +131,9 @@ describe("the same tokens", () => {
 
   test("scores, too, also of the first rows of the embedding after other rows", async () => {
     const first = Array.from({ length: 20 }, (_, id) => id);
-    const scores = async (engine: Engine) => [await engine.score(PROMPT, 5), await engine.score(first, 5)];
+    const scores = async (engine: Engine) => {
+      return [(await engine.score(PROMPT, 5)).positions, (await engine.score(first, 5)).positions];
+    };
     const resident = await withEngine(source, nodeDevice(), {}, scores);
     expect(await withEngine(pack, deviceWith(least), {}, scores)).toEqual(resident);
     expect(await withEngine(pack, nodeDevice(), {}, scores)).toEqual(resident);
@@ -159,7 +161,7 @@ describe("streamed, when things go wrong", () => {
       for (const after of [0, 1, 3, 7]) {
         let count = 0;
         const stop = () => {
-          if (count++ === after) engine.cancelled = true;
+          if (count++ === after) engine.cancel();
         };
         const { stopReason } = await engine.generate(PROMPT, TOKENS, stop);
         expect(stopReason).toBe("cancelled");

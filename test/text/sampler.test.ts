@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { SamplingOptions } from "../../runtime/api.ts";
-import { logSoftmaxTop, logSumExp, Sampler, validateSampling } from "../../runtime/text/sampler.ts";
+import { logSoftmaxTop, logSumExp, Sampler, SamplingTable, validateSampling } from "../../runtime/text/sampler.ts";
 
 const none = () => false;
 const make = (options: SamplingOptions, size: number, isPadding: (id: number) => boolean = none) =>
-  new Sampler(options, size, isPadding);
+  new Sampler(options, new SamplingTable(size, isPadding));
 /** Everything that could cut the distribution is off. */
 const open = { temperature: 1, topK: 0, topP: 1, minP: 0, seed: 1 };
 
@@ -157,6 +157,40 @@ function reference(values: number[], cut: { topK: number; topP: number; minP: nu
   const nucleus = top.filter(({ p }) => (mass += p) - p < cut.topP * sum * (1 + 1e-12));
   return nucleus.filter(({ p }) => p >= cut.minP * top[0].p * (1 - 1e-12)).map(({ id }) => id);
 }
+
+describe("what is allowed", () => {
+  const bits = (ids: readonly number[], size: number) => {
+    const words = new Uint32Array(Math.ceil(size / 32));
+    for (const id of ids) words[id >> 5] |= 1 << (id % 32);
+    return words;
+  };
+  const cases = fc.record({
+    logits: fc.array(fc.float({ min: -20, max: 20, noNaN: true }), { minLength: 1, maxLength: 200 }),
+    picks: fc.array(fc.nat(), { minLength: 1, maxLength: 40 }),
+    temperature: fc.constantFrom(0, 0.7, 5),
+    repeatPenalty: fc.constantFrom(1, 2),
+  });
+
+  it("is chosen as if nothing else were possible", () => {
+    fc.assert(
+      fc.property(cases, ({ logits, picks, ...options }) => {
+        const size = logits.length;
+        const allowed = picks.map((pick) => pick % size);
+        const impossible = logits.map((logit, id) => (allowed.includes(id) ? logit : -Infinity));
+        const settings = { ...open, ...options };
+        const id = make(settings, size).sample(Float32Array.from(logits), [0, 1], bits(allowed, size));
+        expect(allowed).toContain(id);
+        expect(make(settings, size).sample(Float32Array.from(impossible), [0, 1])).toBe(id);
+      }),
+    );
+  });
+
+  it("is everything, or nothing", () => {
+    const logits = Float32Array.from({ length: 70 }, (_, id) => id % 7);
+    expect(make({}, 70).sample(logits, [], new Uint32Array(3).fill(0xffffffff))).toBe(6);
+    expect(() => make({}, 70).sample(logits, [], new Uint32Array(3))).toThrow(/No token is possible/);
+  });
+});
 
 describe("bad input", () => {
   it.each<[keyof SamplingOptions, number]>([

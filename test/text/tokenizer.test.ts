@@ -226,6 +226,29 @@ describe("vocabularies of other files", () => {
     expect(create).toThrow(expect.objectContaining({ code: "E_VOCABULARY" }));
   });
 
+  it("refuses added tokens of too many characters, before it makes a table of them", () => {
+    const added = Array.from({ length: 20_000 }, (_, i): [string, number] => [`${i}`.padStart(250, "x"), 3 + (i % 2)]);
+    const source = tiny(added);
+    const before = process.memoryUsage().heapUsed;
+    const create = () => createTokenizer({ ...source, file: "bomb.gguf" });
+    expect(create).toThrow(expect.objectContaining({ code: "E_VOCABULARY", message: expect.stringMatching(/^bomb/) }));
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(64 << 20);
+  });
+
+  it("quotes the kind of a tokenizer, which may steer a terminal or never end", () => {
+    const model = `\u001b[2J\u202e${"x".repeat(1 << 20)}`;
+    const { message, details } = (() => {
+      try {
+        return createTokenizer(tiny([], { model })) as never;
+      } catch (error) {
+        return error as PiPhiError;
+      }
+    })();
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones that must not appear
+    expect(message + details.model).not.toMatch(/[\u0000-\u001f\u202e]/);
+    expect(message.length).toBeLessThan(250);
+  });
+
   it.each([
     ["empty", ""],
     ["endless", "x".repeat(1000)],

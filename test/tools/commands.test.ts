@@ -5,7 +5,7 @@ import { loadingBar } from "../../tools/progress.ts";
 import { piphi } from "./fake.ts";
 
 /** Speeds and engine differ between machines that run this. */
-const steady = (text: string) => text.replace(/node v\S+ \(v8 [^)]+\)/, "node vN (v8 N)");
+const steady = (text: string) => text.replace(/node v\S+ \(V8 [^)]+\)/, "node vN (V8 N)");
 
 test("show", async () => {
   const { code, stdout, call } = await piphi(["show"]);
@@ -57,7 +57,7 @@ test("score", async () => {
   expect(ids.call("load")?.input).toBe("a.gguf");
   expect(ids.call("score")).toMatchObject({ input: [1, 2, 3], options: { top: 1 } });
   const position = (id: number) => ({ id, top: [[5, -0.25]] });
-  expect(JSON.parse(ids.stdout)).toEqual({ model: "home", ids: [1, 2, 3], positions: [1, 2, 3].map(position) });
+  expect(JSON.parse(ids.stdout)).toMatchObject({ model: "home", ids: [1, 2, 3], positions: [1, 2, 3].map(position) });
 });
 
 test("bench measures each round on a prompt of its own, after a warm-up", async () => {
@@ -82,7 +82,7 @@ test("bench measures each round on a prompt of its own, after a warm-up", async 
     model: "home",
     kernel: "relaxed",
     threads: 2,
-    engine: expect.stringMatching(/^node v\d+\.\S+ \(v8 \S+\)$/),
+    engine: expect.stringMatching(/^node v\d+\.\S+ \(V8 \S+\)$/),
     repeat: 3,
     depth: 0,
     prefill: { tokens: 6, tokensPerSecond: { min: 100, median: 200, max: 300 } },

@@ -1,6 +1,7 @@
 /** A library that answers from a script, and a process that only exists in memory. */
 
 import { PassThrough, Readable, Writable } from "node:stream";
+import { homeOf } from "../../devices/home/open.ts";
 import type {
   ChatMessage,
   Delta,
@@ -17,7 +18,9 @@ import type {
 } from "../../devices/node/index.ts";
 import { TARGETS } from "../../devices/profiles/profiles.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
-import type { Api, Environment } from "../../tools/context.ts";
+import type { Understanding } from "../../runtime/home/types.ts";
+import type { UnderstandOptions } from "../../runtime/home/understand.ts";
+import type { Api, Environment, HomeApi } from "../../tools/context.ts";
 import { main } from "../../tools/main.ts";
 
 const CONFIG = {
@@ -67,6 +70,8 @@ export interface Script {
   reusesPrefix?: boolean;
   /** Prompts of more messages (or characters) than this are too long. */
   longestPrompt?: number;
+  /** What a sentence means, instead of what the model says; `calls` has each sentence as "understand". */
+  understand?: (text: string, options: UnderstandOptions) => Partial<Understanding>;
   duringLoad?: (options: LoadOptions) => void | Promise<void>;
 }
 
@@ -154,7 +159,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
         if (options.signal?.aborted) break;
         text += piece;
         tokens.push(100 + index);
-        yield { text: piece, id: 100 + index };
+        yield { text: piece, tokens: [{ id: 100 + index }] };
       }
       if (script.answerError) throw script.answerError;
       result = {
@@ -163,6 +168,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
         promptTokens,
         cachedTokens,
         generatedTokens: tokens.length,
+        usage: { promptTokens, cachedTokens, generatedTokens: tokens.length, queueMs: 0 },
         rolledTokens: script.rolledTokens,
         stopReason: options.signal?.aborted ? "cancelled" : "eos",
         timings: timings(rate),
@@ -224,7 +230,8 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
         [5, -0.25],
         [6, -1.5],
       ];
-      return { ids, positions: ids.map((id) => ({ id, top: top.slice(0, options.top) })) };
+      const usage = { promptTokens: ids.length, cachedTokens: 0, generatedTokens: 0, queueMs: 0 };
+      return { ids, positions: ids.map((id) => ({ id, top: top.slice(0, options.top) })), usage };
     },
     async session(options = {}) {
       calls.push({ method: "session", input: undefined, options: { ...options } });
@@ -244,6 +251,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
       return { results: [], decodeMs: 100, decodedTokens: 16 };
     },
     memory: async () => ({ ...MEMORY, ...script.memory }),
+    status: async () => ({ running: 0, waiting: 0, parallel: 1, queue: 64, cachedPrefixes: 0, cachedBytes: 0 }),
     async close() {
       calls.push({ method: "close", input: undefined, options: {} });
     },
@@ -297,6 +305,23 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
   return { api, calls };
 }
 
+/** The real library of houses, with a reader that answers from the script. */
+async function fakeHome(script: Script, { api, calls }: ReturnType<typeof fakeApi>): Promise<HomeApi> {
+  const real = await import("../../devices/node/home/index.ts");
+  const read = async (text: string, options: UnderstandOptions): Promise<Understanding> => {
+    const { house: _house, phi: _phi, signal: _signal, ...rest } = options;
+    calls.push({ method: "understand", input: text, options: rest });
+    return { text, intents: [], confidence: 0.987, ms: 12.3, ...script.understand?.(text, options) };
+  };
+  return {
+    ...real,
+    async openHome({ house, homeAssistant }) {
+      const place = homeAssistant ? await real.followHomeAssistant(homeAssistant) : real.readHouse(house!);
+      return homeOf({ house: place, phi: await api.load(), read });
+    },
+  };
+}
+
 /** Collects what is written; `fail` makes every later write fail with this code. */
 export class Screen extends Writable {
   text = "";
@@ -327,7 +352,8 @@ export interface Setting extends Script {
 
 /** Runs one command line; `stdout`/`stderr` are what it wrote. */
 export async function piphi(args: string[], setting: Setting = {}) {
-  const { api, calls } = fakeApi(setting);
+  const fake = fakeApi(setting);
+  const { api, calls } = fake;
   const stdout = setting.stdout ?? new Screen(setting.tty);
   const stderr = new Screen(setting.tty);
   const terminal = Object.assign(new PassThrough(), { isTTY: true });
@@ -341,6 +367,7 @@ export async function piphi(args: string[], setting: Setting = {}) {
     interrupt: (setting.interrupt ?? new AbortController()).signal,
     exit: (status) => exits.push(status),
     api: async () => api,
+    home: () => fakeHome(setting, fake),
   });
   const call = (method: string) => calls.find((one) => one.method === method);
   return { code, stdout: stdout.text, stderr: stderr.text, calls, call, exits };

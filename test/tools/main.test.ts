@@ -25,6 +25,7 @@ test("the commands of this release", () => {
     "pack",
     "plan",
     "bench",
+    "intent",
     "house",
     "doctor",
   ]);

@@ -135,6 +135,7 @@ test("--json prints one document of the promised shape", async () => {
     promptTokens: 1,
     cachedTokens: 0,
     generatedTokens: 2,
+    usage: { promptTokens: 1, cachedTokens: 0, generatedTokens: 2, queueMs: 0 },
     stopReason: "eos",
     timings: {
       loadMs: 12.3,

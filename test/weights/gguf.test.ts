@@ -3,9 +3,8 @@ import { describe, expect, it } from "vitest";
 import type { ByteSource } from "../../runtime/device.ts";
 import { type ErrorCode, PiPhiError } from "../../runtime/errors.ts";
 import { readGguf } from "../../runtime/weights/gguf.ts";
-import { type Gguf, openShards } from "../../runtime/weights/shards.ts";
 import { type WritableGguf, type WritableTensor, type WritableValue, writeGguf } from "../fixtures/gguf-writer.ts";
-import { memorySource, randomModelParts, writeShards } from "../fixtures/random-model.ts";
+import { memorySource } from "../fixtures/random-model.ts";
 
 const FILE = "model.gguf";
 const read = (bytes: Uint8Array) => readGguf(memorySource(FILE, bytes));
@@ -318,63 +317,4 @@ describe("mutations", () => {
     });
     fc.assert(property, { seed: 20240131, numRuns: 20_000 });
   }, 60_000);
-});
-
-describe("shards", () => {
-  const model = randomModelParts({ layers: 3 });
-  const name = (part: number, count = 3) => `models/phi-0000${part}-of-0000${count}.gguf`;
-  const shards = writeShards(model, 3);
-  const files = () => new Map(shards.map((bytes, i) => [name(i + 1), bytes]));
-
-  function opener(bytes: Map<string, Uint8Array>) {
-    const isOpen = new Set<string>();
-    const open = (file: string): ByteSource => {
-      const content = bytes.get(file);
-      if (!content) throw new PiPhiError("E_NOT_FOUND", `${file} does not exist.`);
-      isOpen.add(file);
-      return { ...memorySource(file, content), close: () => isOpen.delete(file) };
-    };
-    return { open, isOpen };
-  }
-
-  const summary = (gguf: Gguf) => [gguf.sources.map((source) => source.name), gguf.tensors.map((entry) => entry.name)];
-
-  it.each([1, 2, 3])("are opened through part %i", (part) => {
-    const gguf = openShards(opener(files()).open, name(part));
-    expect(gguf.metadata.getString("general.architecture")).toBe("phi2");
-    expect(summary(gguf)).toEqual([[name(1), name(2), name(3)], model.tensors.map((entry) => entry.name)]);
-    for (const { source } of gguf.tensors) expect(gguf.sources).toContain(source);
-  });
-
-  it("may be one file that is none", () => {
-    const gguf = openShards(() => memorySource(FILE, tiny()), FILE);
-    expect(summary(gguf)).toEqual([[FILE], ["first", "second"]]);
-  });
-
-  const refused = (bytes: Map<string, Uint8Array>, part = name(1)) => {
-    const { open, isOpen } = opener(bytes);
-    const error = failure(() => openShards(open, part));
-    expect(isOpen.size).toBe(0);
-    return error;
-  };
-
-  it.each([2, 3])("are refused without part %i, and nothing stays open", (missing) => {
-    const bytes = files();
-    bytes.delete(name(missing));
-    expect(refused(bytes)).toMatchObject({ code: "E_NOT_FOUND", message: expect.stringContaining(name(missing)) });
-  });
-
-  it("are refused under names that do not tell the others", () => {
-    expect(refused(new Map([["renamed.gguf", shards[0]]]), "renamed.gguf").code).toBe("E_NOT_FOUND");
-    expect(refused(new Map([[name(1, 5), shards[0]]]), name(1, 5)).code).toBe("E_NOT_FOUND");
-  });
-
-  it("are refused when exchanged, of another model, or damaged", () => {
-    expect(refused(files().set(name(3), shards[1])).code).toBe("E_FILE_CORRUPT");
-    const other = writeShards({ ...model, tensors: model.tensors.slice(1) }, 3);
-    expect(refused(files().set(name(3), other[2])).code).toBe("E_FILE_CORRUPT");
-    expect(refused(files().set(name(2), shards[1].slice(0, -100))).code).toBe("E_FILE_TRUNCATED");
-    const repeated = writeShards({ ...model, tensors: [...model.tensors.slice(0, -1), model.tensors[0]] }, 3);
-    expect(refused(new Map(repeated.map((bytes, i) => [name(i + 1), bytes]))).code).toBe("E_FILE_CORRUPT");
-  });
 });

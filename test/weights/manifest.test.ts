@@ -4,8 +4,8 @@ import { type ErrorCode, PiPhiError } from "../../runtime/errors.ts";
 import { createTokenizer } from "../../runtime/text/tokenizer.ts";
 import { type Manifest, readManifest, readVector } from "../../runtime/weights/manifest.ts";
 import { BLOCK_TYPES } from "../../runtime/weights/tiles.ts";
-import { vocabularyOf } from "../../runtime/weights/vocabulary.ts";
-import { type WritableTensor, type WritableValue, writeGguf } from "../fixtures/gguf-writer.ts";
+import { rowsInUse, vocabularyOf } from "../../runtime/weights/vocabulary.ts";
+import { type ScalarType, type WritableTensor, type WritableValue, writeGguf } from "../fixtures/gguf-writer.ts";
 import {
   memorySource,
   type RandomModelOptions,
@@ -135,7 +135,7 @@ describe("a model's manifest", () => {
   it.each([true, false])("carries a vocabulary that the tokenizer takes, pre-tokenizer named: %s", (pre) => {
     const { metadata } = model({ pre });
     expect(metadata.has("tokenizer.ggml.pre")).toBe(pre);
-    const tokenizer = createTokenizer(vocabularyOf(metadata));
+    const tokenizer = createTokenizer(vocabularyOf(metadata, 320));
     const ids = tokenizer.encode("the light is on\n\u00e9");
     expect(tokenizer.decode(ids)).toBe("the light is on\n\u00e9");
     expect(tokenizer.pieces(ids)).toContain(" light");
@@ -244,6 +244,72 @@ describe("hyperparameters that nothing can run", () => {
     for (const value of ["2", 2.5, true, ["2"]]) {
       expect(codeOf(altered({ "phi2.block_count": value }))).toBe("E_FILE_CORRUPT");
     }
+  });
+});
+
+describe("metadata that says the same in another way", () => {
+  const typed = (type: ScalarType, value: number | bigint | readonly number[]): WritableValue => ({ type, value });
+
+  it("states a number once for each layer", () => {
+    const same = {
+      "phi2.attention.head_count": typed("u32", [4, 4]),
+      "phi2.feed_forward_length": typed("i32", [256, 256]),
+    };
+    expect(read(altered(same)).config).toEqual(model().config);
+    const error = failure(altered({ "phi2.attention.head_count": typed("u32", [4, 2]) }));
+    expect(error).toMatchObject({ code: "E_CONFIG", message: expect.stringContaining(FILE) });
+    expect(codeOf(altered({ "phi2.attention.head_count": typed("f32", [4.5, 4.5]) }))).toBe("E_CONFIG");
+  });
+
+  it.each<[string, WritableValue]>([
+    ["u32", typed("u32", 2 ** 32 - 1)],
+    ["i32", typed("i32", -1)],
+    ["u64", typed("u64", 2n ** 64n - 1n)],
+  ])("has no token where an id is -1 as %s", (_, none) => {
+    const { metadata } = read(altered({ "tokenizer.ggml.bos_token_id": none, "tokenizer.ggml.eos_token_id": none }));
+    const { bosId, eosIds } = createTokenizer(vocabularyOf(metadata, 320));
+    expect(bosId).toBe(undefined);
+    expect(eosIds.size).toBe(1); // <|endoftext|>, by its name
+  });
+
+  it("has names and types of other kinds, which say nothing about the weights", () => {
+    const odd = {
+      "general.name": 7,
+      "general.file_type": "Q4_0",
+      "general.type": 1,
+      "tokenizer.ggml.add_bos_token": 1,
+    };
+    const { name, quantization, metadata } = read(altered(odd));
+    expect([name, quantization]).toEqual(["model.gguf", "Q4_0"]);
+    expect(vocabularyOf(metadata, 320).addBos).toBe(true);
+  });
+
+  it("has fewer tokens than rows: the others are padding, which is never sampled", () => {
+    const parts = randomModelParts({ vocabSize: 300 });
+    const { metadata } = read(altered({ ...parts.metadata }));
+    const tokenizer = createTokenizer(vocabularyOf(metadata, 320));
+    expect(tokenizer.vocabSize).toBe(320);
+    expect([299, 300, 319].map((id) => tokenizer.isPadding(id))).toEqual([true, true, true]);
+    expect(tokenizer.decode(tokenizer.encode("the light"))).toBe("the light");
+    expect(rowsInUse(metadata, 320)).toBe(rowsInUse(model().metadata, 320));
+  });
+
+  it("has more tokens than rows: refused when it is opened", () => {
+    const parts = randomModelParts({ vocabSize: 352 });
+    const error = failure(altered({ ...parts.metadata }));
+    expect(error).toMatchObject({ code: "E_VOCABULARY", details: { file: FILE, tokens: 352, rows: 320 } });
+  });
+});
+
+describe("a mixture of experts is called one", () => {
+  it.each<[string, () => Uint8Array]>([
+    ["by its count", () => altered({ "phi2.expert_count": 4 })],
+    ["by numbered experts", () => altered({}, { "blk.0.ffn_up.weight": { name: "blk.0.ffn_up.0.weight" } })],
+    ["by its stacked experts", () => altered({}, { "blk.1.ffn_up.weight": { name: "blk.1.ffn_up_exps.weight" } })],
+  ])("%s", (_, bytes) => {
+    const error = failure(bytes());
+    expect(error.code).toBe("E_CONFIG");
+    expect(error.message).toMatch(/mixture of (4|several) experts/);
   });
 });
 

@@ -93,7 +93,8 @@ describe("a pack", () => {
       const scores = [];
       for (const name of [file, own]) {
         const phi = await load(name, { dense });
-        scores.push({ ...(await phi.score("the light", { top: 5 })), quantization: phi.info.quantization });
+        const { ids, positions } = await phi.score("the light", { top: 5 });
+        scores.push({ ids, positions, quantization: phi.info.quantization });
         await phi.close();
       }
       expect(scores[1]).toEqual(scores[0]);

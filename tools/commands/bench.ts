@@ -1,3 +1,4 @@
+import { hostName } from "../../devices/node/host.ts";
 import type { GenerateResult, ModelInfo, Phi } from "../../devices/node/index.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { Context } from "../context.ts";
@@ -133,7 +134,7 @@ async function benchmark(
     model: info.name,
     kernel: info.kernel,
     threads: info.threads,
-    engine: `node ${process.version} (v8 ${process.versions.v8})`,
+    engine: hostName(),
     repeat: asked.repeats,
     depth,
     prefill: { tokens: promptTokens, tokensPerSecond: prefill },

@@ -1,10 +1,9 @@
-import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, resolve } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import type { ChatMessage, GenerateOptions, GenerateResult, Phi, Session } from "../../devices/node/index.ts";
+import { PRIVATE_MODE, removeLeftovers, writeAtomically } from "../../devices/node/writing.ts";
 import { LEAST_ROLLING_CONTEXT, PiPhiError } from "../../runtime/index.ts";
 import { formatStats, printAnswer } from "../answer.ts";
 import type { Context } from "../context.ts";
@@ -26,18 +25,10 @@ const COMMANDS: Record<string, string> = {
   "/exit": "leave (as do Ctrl-D, and Ctrl-C on an empty line)",
 };
 
-/** Writes beside the target and renames: a full disk leaves the old file as it was. */
 async function saveJson(path: string, document: unknown): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  try {
-    await writeFile(temporary, `${JSON.stringify(document, null, 2)}\n`, { flag: "wx" });
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    const { code = "unknown" } = error as NodeJS.ErrnoException;
-    const message = `${path} cannot be written (${code}). Choose another place, or make room.`;
-    throw new PiPhiError("E_FILE_WRITE", message, { path, errno: code });
-  }
+  const text = new TextEncoder().encode(`${JSON.stringify(document, null, 2)}\n`);
+  removeLeftovers(path);
+  await writeAtomically(path, async (sink) => sink.write(0, text), PRIVATE_MODE);
 }
 
 /** Inside a conversation no shell puts the home folder in place of "~". */

@@ -2,7 +2,7 @@ import type { HouseCheck } from "../../devices/node/home/index.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { Context } from "../context.ts";
 import { JSON_FLAG } from "../flags.ts";
-import { ASSISTANT_FLAGS, followHome, homeLibrary } from "../home-flags.ts";
+import { ASSISTANT_FLAGS, assistantOf } from "../home-flags.ts";
 import { refuseWords } from "../input.ts";
 import { defineCommand, text, usageError } from "../options.ts";
 import { palette, plural, printable, writeJson } from "../output.ts";
@@ -18,8 +18,8 @@ function countsOf(house: HouseCheck["house"]): string {
     .join(", ");
 }
 
-async function check(file: string, json: boolean, { stdout, env }: Context): Promise<void> {
-  const { checkHouseFile, describeFinding } = await homeLibrary();
+async function check(file: string, json: boolean, { stdout, env, home }: Context): Promise<void> {
+  const { checkHouseFile, describeFinding } = await home();
   const { house, problems, warnings, source } = checkHouseFile(file);
   const { bold, red } = palette(stdout, env);
   if (!json) {
@@ -60,9 +60,9 @@ export const house = defineCommand({
       return;
     }
     if (values["home-assistant"] === undefined) throw usageError("Give --home-assistant URL, or --check FILE.");
-    const live = await followHome(values, context);
+    const { followHomeAssistant, formatHouse } = await context.home();
+    const live = await followHomeAssistant({ ...(await assistantOf(values, context)), signal: context.signal });
     live.close();
-    const { formatHouse } = await homeLibrary();
     if (values.json) writeJson(context.stdout, live.document);
     else context.stdout.write(formatHouse(live.document));
     context.stderr.write(`${countsOf(live.house)}\n`);

@@ -269,6 +269,35 @@ def domains_of_home_assistant(wheel, data, old):
     return dict(sorted(domains.items()))
 
 
+# Home Assistant's own Jinja takes these, other implementations do not; and what they get wrong where slots are numbers.
+PORTABLE = [
+    (r":(\s*%\})", r"\1"),
+    (
+        r"\[ h_text, m_text, s_text\] \| select\(\) \| list",
+        "([h_text] if h_text else []) + ([m_text] if m_text else []) + ([s_text] if s_text else [])",
+    ),
+    (r"\| count\b", "| length"),
+    (r"in \[ \"1\", 'one'\]", "in [1, \"1\", 'one']"),
+    (r"'\{0:02d\}'\.format\(slots\.time\.minute\)", "('0' ~ slots.time.minute)[-2:]"),
+    (r"(\s)(\d+): '", r"\1'\2': '"),
+    (r"\[slots\.date\.(month|day)\]", r"[slots.date.\1 | string]"),
+    (r"state == \"not_home\"", "state.state == \"not_home\""),
+    (r"translations\.get\(state\.domain\)", "translations.get(state.domain, state.name)"),
+]
+
+
+def portable(responses):
+    """The response templates in the Jinja that all implementations share; every rewriting must still be needed."""
+    templates = {intent: dict(said) for intent, said in sorted(responses.items())}
+    for pattern, replacement in PORTABLE:
+        assert any(re.search(pattern, one) for said in templates.values() for one in said.values()), pattern
+        templates = {
+            intent: {key: re.sub(pattern, replacement, one) for key, one in said.items()}
+            for intent, said in templates.items()
+        }
+    return templates
+
+
 def lines_of(document, depth):
     """JSON with an entry a line down to `depth`, so that a change shows as its lines."""
     if depth == 0 or not isinstance(document, dict):
@@ -299,12 +328,12 @@ def main():
     credit = {
         "packages": [f"{name.replace('_', '-')} {version}" for name, version in names],
         "credit": "Home Assistant Intents by the Home Assistant authors, CC BY 4.0; Home Assistant, Apache 2.0",
-        "changes": "selected and rearranged by tools/home/catalogue.py",
+        "changes": "selected, rearranged and made portable by tools/home/catalogue.py",
     }
     domains = domains_of_home_assistant(home, data, old)
     write("catalogue.json", {"source": credit, "language": LANGUAGE, "intents": intents, "domains": domains})
     responses = data["responses"]
-    said = {"intents": dict(sorted(responses["intents"].items())), "errors": responses["errors"]}
+    said = {"intents": portable(responses["intents"]), "errors": responses["errors"]}
     write("responses.json", {"source": credit, "language": LANGUAGE, **said})
 
 

@@ -12,35 +12,42 @@ from torch.nn import functional as F
 
 @dataclass
 class Config:
-    vocab: int = 1024
-    width: int = 320
+    vocab: int = 1328
+    width: int = 256
     heads: int = 4
-    layers: int = 4
-    feed: int = 1280
+    layers: int = 8
+    feed: int = 1024
     context: int = 256
     rotary: int = 32
     base: float = 10000.0
     epsilon: float = 1e-5
 
 
+def rotations(c: Config, device):
+    """Cosines and sines of every position, [context, rotary / 2]."""
+    half = c.rotary // 2
+    angle = torch.arange(c.context, device=device)[:, None] * c.base ** (-torch.arange(half, device=device) / half)
+    return angle.cos(), angle.sin()
+
+
+def turn(x, cos, sin):
+    """Rotates the pairs (i, i + rotary/2) of the first `rotary` dimensions of each head; x is [n, heads, t, head_dim]."""
+    half = cos.shape[1]
+    a, b, rest = x[..., :half], x[..., half:2 * half], x[..., 2 * half:]
+    return torch.cat([a * cos - b * sin, b * cos + a * sin, rest], dim=-1)
+
+
 class Attention(nn.Module):
     def __init__(self, c: Config):
         super().__init__()
-        self.heads, self.rotary, self.base = c.heads, c.rotary, c.base
+        self.heads = c.heads
         self.q_proj, self.k_proj, self.v_proj, self.dense = (nn.Linear(c.width, c.width) for _ in range(4))
 
-    def turn(self, x):
-        """Rotates the pairs (i, i + rotary/2) of the first `rotary` dimensions of each head."""
-        half = self.rotary // 2
-        angle = torch.arange(x.shape[2])[:, None] * self.base ** (-torch.arange(half) / half)
-        cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-        a, b, rest = x.split([half, half, x.shape[3] - 2 * half], dim=3)
-        return torch.cat([a * cos - b * sin, b * cos + a * sin, rest], dim=3)
-
-    def forward(self, x):
+    def forward(self, x, cos, sin):
         n, t, width = x.shape
         q, k, v = (p(x).view(n, t, self.heads, -1).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
-        mixed = F.scaled_dot_product_attention(self.turn(q), self.turn(k), v, is_causal=True)
+        cos, sin = cos[:t].to(q.dtype), sin[:t].to(q.dtype)
+        mixed = F.scaled_dot_product_attention(turn(q, cos, sin), turn(k, cos, sin), v, is_causal=True)
         return self.dense(mixed.transpose(1, 2).reshape(n, t, width))
 
 
@@ -59,9 +66,9 @@ class Layer(nn.Module):
         self.input_layernorm = nn.LayerNorm(c.width, eps=c.epsilon)
         self.self_attn, self.mlp = Attention(c), Mlp(c)
 
-    def forward(self, x):
+    def forward(self, x, cos, sin):
         h = self.input_layernorm(x)
-        return x + self.self_attn(h) + self.mlp(h)
+        return x + self.self_attn(h, cos, sin) + self.mlp(h)
 
 
 class Phi(nn.Module):
@@ -77,30 +84,13 @@ class Phi(nn.Module):
                 nn.init.zeros_(p)
             elif p.dim() == 2:
                 small = name.endswith(("dense.weight", "fc2.weight"))
-                nn.init.normal_(p, std=0.02 if "embed" in name or "head" in name else (0.5 if small else 1) * p.shape[1] ** -0.5)
+                nn.init.normal_(p, std=0.02 if "embed" in name or "head" in name else (0.4 if small else 1) * p.shape[1] ** -0.5)
 
-    def forward(self, ids, wanted=None):
-        """Logits at every position, or only at those that the mask `wanted` names."""
+    def forward(self, ids, wanted):
+        """Logits at the positions that `wanted` names, as indexes into the flattened [n * t]."""
+        cos, sin = rotations(self.config, ids.device)
         x = self.model["embed_tokens"](ids)
         for layer in self.model["layers"]:
-            x = layer(x)
-        if wanted is not None:
-            x = x[wanted]
+            x = layer(x, cos, sin)
+        x = x.reshape(-1, x.shape[-1])[wanted]
         return self.lm_head(self.model["final_layernorm"](x))
-
-
-@torch.no_grad()
-def complete(model: Phi, prompts: list, end: int, most: int = 72) -> list:
-    """Greedy answers for prompts of equal length, as id lists without the end token."""
-    ids, done = torch.tensor(prompts), torch.zeros(len(prompts), dtype=torch.bool)
-    start = ids.shape[1]
-    for _ in range(most):
-        last = torch.zeros(ids.shape, dtype=torch.bool)
-        last[:, -1] = True
-        best = model(ids, last).argmax(-1)
-        best[done] = end
-        ids = torch.cat([ids, best[:, None]], 1)
-        done |= best == end
-        if done.all():
-            break
-    return [[i for i in row[start:].tolist() if i != end] for row in ids]

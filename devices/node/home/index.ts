@@ -2,30 +2,30 @@
 
 import fs from "node:fs";
 import { PiPhiError } from "../../../runtime/errors.ts";
-import { type FollowOptions, LiveHouse } from "../../../runtime/home/assistant/follow.ts";
 import type { HouseDocument } from "../../../runtime/home/assistant/registries.ts";
 import { checkHouse, type HouseCheck, houseFrom, type Source } from "../../../runtime/home/house.ts";
 import type { House } from "../../../runtime/home/types.ts";
+import { understand as understandSentence } from "../../../runtime/home/understand.ts";
+import { homeDoors } from "../../home/open.ts";
 import { openError } from "../files.ts";
+import { EMBEDDED_MODEL, load } from "../index.ts";
 import { openSocket } from "./socket.ts";
 import { formatYaml, parseYaml } from "./yaml.ts";
 
-export type { FollowOptions, LiveHouse } from "../../../runtime/home/assistant/follow.ts";
-export type { EntityState, HouseDocument } from "../../../runtime/home/assistant/registries.ts";
 export { describeFinding, type Finding, type HouseCheck, type Source } from "../../../runtime/home/house.ts";
-export type * from "../../../runtime/home/types.ts";
+export * from "../../home/index.ts";
 
 /** Far more than a house needs. */
 const LARGEST_BYTES = 64 * 2 ** 20;
 
 /**
- * A house from the text of a house.yaml (or JSON), or from the object that such a text stands for.
+ * A house from the text of a house.yaml (or JSON), or from the object that such a text stands for; a house that was read
+ * already stays as it is.
  * @throws PiPhiError E_HOUSE with the line of what is wrong
  */
 export function readHouse(house: string | object, name = "house"): House {
-  if (typeof house !== "string") return houseFrom(house);
-  const { document, source } = parseYaml(house, name);
-  return houseFrom(document, source);
+  const parsed = typeof house === "string" ? parseYaml(house, name) : { document: house, source: undefined };
+  return houseFrom(parsed.document, parsed.source);
 }
 
 /** The same of a file; throws E_NOT_FOUND and E_FILE_READ too. */
@@ -48,21 +48,16 @@ function textOf(path: string): string {
     }
     return fs.readFileSync(path, "utf8").replace(/^\uFEFF/, "");
   } catch (error) {
-    throw error instanceof PiPhiError ? error : openError(path, error as NodeJS.ErrnoException);
+    if (error instanceof PiPhiError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") throw new PiPhiError("E_NOT_FOUND", `There is no file ${path}. Check the path.`, { path });
+    throw openError(path, error as NodeJS.ErrnoException);
   }
 }
 
 /** The text of a house.yaml. */
 export function formatHouse(document: HouseDocument): string {
   return formatYaml(document);
-}
-
-/**
- * Reads the house that Home Assistant exposes to its voice assistants, and follows it until `close`.
- * @throws PiPhiError E_HOME_ASSISTANT, E_TOKEN, E_USAGE, E_CANCELLED
- */
-export function followHomeAssistant(options: FollowOptions): Promise<LiveHouse> {
-  return LiveHouse.open(openSocket, options);
 }
 
 /**
@@ -77,3 +72,10 @@ export function readToken(path: string): string {
   }
   return token;
 }
+
+export const { openHome, followHomeAssistant, understand, unload } = homeDoors({
+  openSocket,
+  readHouse,
+  load: (signal) => load(EMBEDDED_MODEL, { signal }),
+  read: understandSentence,
+});
