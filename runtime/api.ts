@@ -1,5 +1,15 @@
 /** The public types of the library; `client.ts` and the devices implement them. No imports: these types need no DOM. */
 
+declare global {
+  // As in TypeScript's library "ESNext.Disposable", for programs that are checked without it.
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol;
+  }
+  interface AsyncDisposable {
+    [Symbol.asyncDispose](): PromiseLike<void>;
+  }
+}
+
 export interface LoadOptions {
   /** Context length in tokens; default: the model's, at most 2048. */
   contextLength?: number;

@@ -11,9 +11,19 @@ const MOST_THREADS = 4;
 export function capacity(): Pick<Device, "threads" | "sharedMemory" | "availableBytes"> {
   return {
     threads: Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS),
-    sharedMemory: globalThis.crossOriginIsolated === true,
+    sharedMemory: sharesMemory(),
     availableBytes: deviceMemory,
   };
+}
+
+/** WebKit can call a page isolated and have no SharedArrayBuffer, or refuse to share WebAssembly's memory. */
+export function sharesMemory(): boolean {
+  if (globalThis.crossOriginIsolated !== true || typeof SharedArrayBuffer !== "function") return false;
+  try {
+    return new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }).buffer instanceof SharedArrayBuffer;
+  } catch {
+    return false;
+  }
 }
 
 /** The machine's memory, rounded and capped by the browser; only Chromium tells it. */

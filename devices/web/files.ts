@@ -3,6 +3,7 @@
 import type { ByteSource } from "../../runtime/device.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { truncated } from "../../runtime/weights/faults.ts";
+import { sharesMemory } from "./capacity.ts";
 
 type Part = Blob | ArrayBuffer | SharedArrayBuffer;
 
@@ -24,14 +25,15 @@ declare class FileReaderSync {
 export function keep(chunks: readonly Uint8Array[]): Part {
   const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   try {
-    const buffer = globalThis.crossOriginIsolated ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
+    const buffer = sharesMemory() ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
     let at = 0;
     for (const chunk of chunks) {
       new Uint8Array(buffer).set(chunk, at);
       at += chunk.length;
     }
     return buffer;
-  } catch {
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
     throw new PiPhiError(
       "E_MEMORY",
       `The browser has no room for ${Math.ceil(bytes / 2 ** 20)} MiB more of the model. Close other tabs, or use a smaller quantization.`,

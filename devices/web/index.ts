@@ -2,15 +2,34 @@
 
 import { connect } from "../../runtime/client.ts";
 import { type Estimate, type LoadOptions, type Phi, PiPhiError } from "../../runtime/index.ts";
+import { sharesMemory } from "./capacity.ts";
 import { download } from "./download.ts";
 import { estimateHeads, localHeads, remoteHeads } from "./estimate.ts";
 import { type Files, keep } from "./files.ts";
-import { startThread } from "./thread.ts";
+import { createWorker, startThread } from "./thread.ts";
 
 export * from "../../runtime/index.ts";
 
-/** Address of the model that comes with the package: home commands to intents. */
-export const EMBEDDED_MODEL = new URL("../../models/home.gguf", import.meta.url).href;
+/** What a browser needs to know besides. */
+export interface WebLoadOptions extends LoadOptions {
+  /**
+   * Address of a folder with the contents of the package's dist/ (devices/web/worker.js, kernels/, models/), relative to the
+   * page. For bundlers that leave such files behind, and for copies on another origin, which must allow CORS. Default: where
+   * the script is, or where the bundler has put them.
+   */
+  assets?: string | URL;
+}
+
+/** Address of the model that comes with the package: home commands to intents. Empty in a script that knows no address of its own. */
+export const EMBEDDED_MODEL = /* @__PURE__ */ embeddedModel();
+
+function embeddedModel(): string {
+  try {
+    return new URL("../../models/home.gguf", import.meta.url).href;
+  } catch {
+    return ""; // a classic script: `assets` says where it lies
+  }
+}
 
 /** An address, relative to the page; or a file's content; or all parts of a split model. */
 export type ModelSource = string | URL | Blob | ArrayBuffer | readonly File[];
@@ -23,10 +42,13 @@ const UNNAMED = "model.gguf";
  * @param model a GGUF file; default: the embedded model
  * @throws PiPhiError for files, options and browsers that cannot work
  */
-export async function load(model: ModelSource = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Phi> {
-  const files = await filesOf(model, options);
+export async function load(model: ModelSource = EMBEDDED_MODEL, options: WebLoadOptions = {}): Promise<Phi> {
+  const { assets: folder, ...rest } = options;
+  const assets = folder === undefined ? undefined : resolve(`${folder}`.replace(/\/*$/, "/")).href;
+  const source = model === EMBEDDED_MODEL && assets !== undefined ? new URL("models/home.gguf", assets) : model;
+  const files = await filesOf(source, rest);
   const [name] = files.keys();
-  return connect(startEngine(files), name, options);
+  return connect(startEngine(files, assets), name, rest);
 }
 
 /**
@@ -71,15 +93,18 @@ function resolve(model: string | URL): URL {
   }
 }
 
-function startEngine(files: Files) {
-  try {
+function startEngine(files: Files, assets: string | undefined) {
+  const create = () => {
+    if (assets !== undefined) return createWorker(new URL("devices/web/worker.js", assets));
+    const beside = new URL(import.meta.url);
+    if (beside.origin !== location.origin) return createWorker(new URL("worker.js", beside));
     // In this form, on one line, bundlers find the worker.
-    return startThread(() => new Worker(new URL("./worker.js", import.meta.url), { type: "module" }), {
-      role: "engine",
-      files,
-    });
+    return new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  };
+  try {
+    return startThread(create, { role: "engine", files, shared: sharesMemory(), assets });
   } catch (error) {
     const { message } = PiPhiError.from(error);
-    throw new PiPhiError("E_ENGINE", `${message} Serve PiPhi's files from the page's own origin.`);
+    throw new PiPhiError("E_ENGINE", `${message} Pass the address of PiPhi's dist folder as "assets".`);
   }
 }

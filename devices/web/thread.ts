@@ -8,10 +8,23 @@ import { type Files, transferable } from "./files.ts";
 export interface Role {
   role: "engine" | "team";
   files: Files;
+  /** Whether the page shares memory with its workers. */
+  shared: boolean;
+  /** Address of the folder with PiPhi's files, with a slash at its end; default: where the script is. */
+  assets?: string;
+}
+
+/**
+ * A worker of the script at `url`. Browsers refuse scripts of other origins, such as a CDN's: one of the page's own imports it.
+ */
+export function createWorker(url: URL): Worker {
+  if (url.origin === location.origin || url.protocol === "blob:") return new Worker(url, { type: "module" });
+  const script = new Blob([`import ${JSON.stringify(url.href)};`], { type: "text/javascript" });
+  return new Worker(URL.createObjectURL(script), { type: "module" });
 }
 
 const NOT_STARTED =
-  "PiPhi's worker could not be started. Serve worker.js beside index.js, from the page's origin and with the page's Cross-Origin-Embedder-Policy.";
+  "PiPhi's worker could not be started. Serve worker.js beside index.js, with the page's Cross-Origin-Embedder-Policy, and allow it in the page's Content-Security-Policy (worker-src). Pass its folder's address as \"assets\" where it lies elsewhere.";
 
 /** Starts a worker in a role. `create` calls `new Worker`, where a bundler can see it. */
 export function startThread(create: () => Worker, role: Role): Thread {

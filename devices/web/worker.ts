@@ -6,21 +6,24 @@ import { serveEngine } from "../../runtime/engine/service.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { FromEngine, ToEngine } from "../../runtime/protocol.ts";
 import { webDevice } from "./device.ts";
-import { type Files, openFile } from "./files.ts";
+import { openFile } from "./files.ts";
 import { type Role, startThread } from "./thread.ts";
 
 /** The engine refuses to load with more, but only when the team has been started. */
 const MOST_THREADS = 64;
+/** A worker starts within milliseconds; a busy phone takes longer. */
+const START_LIMIT_MS = 10_000;
 
 addEventListener(
   "message",
-  ({ data: { role, files } }: MessageEvent<Role>) => (role === "engine" ? becomeEngine(files) : becomeMember(files)),
+  ({ data }: MessageEvent<Role>) => (data.role === "engine" ? becomeEngine(data) : becomeMember(data)),
   { once: true },
 );
 
-function becomeEngine(files: Files): void {
+function becomeEngine(role: Role): void {
+  const { files } = role;
   const team: Thread[] = [];
-  const device = webDevice((name) => openFile(files, name), team);
+  const device = webDevice((name) => openFile(files, name), team, role);
   const post = (message: FromEngine) => {
     if (message.type === "ready") files.clear(); // the weights are where they belong now
     postMessage(message);
@@ -29,7 +32,12 @@ function becomeEngine(files: Files): void {
   addEventListener("message", async ({ data: message }: MessageEvent<ToEngine>) => {
     try {
       if (message.type === "load" && device.sharedMemory) {
-        team.push(...(await startTeam(message.options.threads ?? device.threads, files)));
+        team.push(...(await startTeam(message.options.threads ?? device.threads, role)));
+        const threads = team.length + 1;
+        if (message.options.threads === undefined || isFewer(threads, message.options.threads)) {
+          listener({ ...message, options: { ...message.options, threads } });
+          return;
+        }
       }
       listener(message);
     } catch (error) {
@@ -42,27 +50,48 @@ function becomeEngine(files: Files): void {
  * Starts the engine's team and waits until it runs. Browsers start a worker only while its creator is idle, and an
  * engine that loads a model is not: it blocks until its team has done its share.
  */
-function startTeam(threads: number, files: Files): Promise<Thread[]> {
-  const others = Math.min(threads, MOST_THREADS) - 1;
-  const create = () => new Worker(location.href, { type: "module" });
-  const start = () => {
-    return new Promise<Thread>((resolve, reject) => {
-      const thread = startThread(create, { role: "team", files });
-      thread.onMessage(() => resolve(thread));
-      thread.onFailure(reject);
-    });
-  };
-  return Promise.all(Array.from({ length: others }, start));
+async function startTeam(threads: number, role: Role): Promise<Thread[]> {
+  const others = Math.max(0, Math.min(threads, MOST_THREADS) - 1);
+  const started = await Promise.all(Array.from({ length: others }, () => startMember(role)));
+  const running = started.filter((thread) => thread !== undefined);
+  if (running.length < others) {
+    console.warn(
+      `piphi: ${others - running.length} of ${others} workers did not start within ${START_LIMIT_MS / 1000} s; the model runs on ${running.length + 1} threads.`,
+    );
+  }
+  return running;
 }
 
-function becomeMember(files: Files): void {
+/** A member that runs, or undefined where it does not within the limit: some browsers leave a worker waiting for ever. */
+function startMember(role: Role): Promise<Thread | undefined> {
+  return new Promise((resolve, reject) => {
+    const thread = startThread(() => new Worker(location.href, { type: "module" }), { ...role, role: "team" });
+    const timer = setTimeout(() => {
+      thread.terminate();
+      resolve(undefined);
+    }, START_LIMIT_MS);
+    thread.onMessage(() => {
+      clearTimeout(timer);
+      resolve(thread);
+    });
+    thread.onFailure(reject);
+  });
+}
+
+/** Whether fewer threads run than were asked for; nonsense is left to the engine to refuse. */
+function isFewer(threads: number, asked: number): boolean {
+  return Number.isInteger(asked) && asked >= 1 && asked <= MOST_THREADS && threads < asked;
+}
+
+function becomeMember(role: Role): void {
+  const { files } = role;
   // A member reads each file once, to load its share, and then blocks for good: nothing here may keep the file.
   const openOnce = (name: string) => {
     const source = openFile(files, name);
     files.delete(name);
     return source;
   };
-  const device = webDevice(openOnce, []);
+  const device = webDevice(openOnce, [], role);
   const follow = ({ data }: MessageEvent<Membership>) => Member.serve(device, data, () => postMessage("joined"));
   addEventListener("message", follow, { once: true });
   postMessage("running");

@@ -39,6 +39,9 @@ export async function startServer(isolated: boolean, models: ReadonlyMap<string,
   const server = http.createServer(async (request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
     if (isolated) for (const [name, value] of Object.entries(ISOLATION)) response.setHeader(name, value);
+    // As a CDN does.
+    response.setHeader("Access-Control-Allow-Origin", "*");
+    response.setHeader("Cross-Origin-Resource-Policy", "cross-origin");
     const model = models.get(pathname);
     if (model) {
       const range = searchParams.has("whole") ? undefined : request.headers.range;
