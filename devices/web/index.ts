@@ -1,12 +1,15 @@
 /** PiPhi for browsers: `import { load } from "piphi/web"`. */
 
 import { connect } from "../../runtime/client.ts";
+import type { Thread } from "../../runtime/device.ts";
+import type { SerializedError } from "../../runtime/errors.ts";
 import { type Estimate, type LoadOptions, type Phi, PiPhiError } from "../../runtime/index.ts";
+import type { FromEngine } from "../../runtime/protocol.ts";
 import { sharesMemory } from "./capacity.ts";
 import { download } from "./download.ts";
 import { estimateHeads, localHeads, remoteHeads } from "./estimate.ts";
 import { type Files, keep } from "./files.ts";
-import { createWorker, startThread } from "./thread.ts";
+import { createWorker, type FileThread, startThread } from "./thread.ts";
 
 export * from "../../runtime/index.ts";
 
@@ -46,9 +49,34 @@ export async function load(model: ModelSource = EMBEDDED_MODEL, options: WebLoad
   const { assets: folder, ...rest } = options;
   const assets = folder === undefined ? undefined : resolve(`${folder}`.replace(/\/*$/, "/")).href;
   const source = model === EMBEDDED_MODEL && assets !== undefined ? new URL("models/home.gguf", assets) : model;
-  const files = await filesOf(source, rest);
-  const [name] = files.keys();
-  return connect(startEngine(files, assets), name, rest);
+  const engine = startEngine(assets);
+  try {
+    // Before the model is downloaded: what an engine lacks, or a page forbids, is known in a moment.
+    await prepared(engine, rest.signal);
+    const files = await filesOf(source, rest);
+    engine.give(files);
+    const [name] = files.keys();
+    return await connect(engine, name, rest);
+  } catch (error) {
+    engine.terminate();
+    throw error;
+  }
+}
+
+/** Resolves when the engine's worker runs and its kernels are proven; throws E_ENGINE or E_CANCELLED. */
+function prepared(engine: Thread, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const cancel = () => reject(new PiPhiError("E_CANCELLED", "Loading was cancelled."));
+    if (signal?.aborted) cancel();
+    signal?.addEventListener("abort", cancel, { once: true });
+    engine.onFailure(reject);
+    engine.onMessage((message) => {
+      signal?.removeEventListener("abort", cancel);
+      const { error } = message as FromEngine & { error?: SerializedError };
+      if (error) reject(PiPhiError.fromJSON(error));
+      else resolve();
+    });
+  });
 }
 
 /**
@@ -93,7 +121,7 @@ function resolve(model: string | URL): URL {
   }
 }
 
-function startEngine(files: Files, assets: string | undefined) {
+function startEngine(assets: string | undefined): FileThread {
   const create = () => {
     if (assets !== undefined) return createWorker(new URL("devices/web/worker.js", assets));
     const beside = new URL(import.meta.url);
@@ -102,7 +130,7 @@ function startEngine(files: Files, assets: string | undefined) {
     return new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   };
   try {
-    return startThread(create, { role: "engine", files, shared: sharesMemory(), assets });
+    return startThread(create, { role: "engine", files: new Map(), shared: sharesMemory(), assets });
   } catch (error) {
     const { message } = PiPhiError.from(error);
     throw new PiPhiError("E_ENGINE", `${message} Pass the address of PiPhi's dist folder as "assets".`);

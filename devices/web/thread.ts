@@ -26,12 +26,24 @@ export function createWorker(url: URL): Worker {
 const NOT_STARTED =
   "PiPhi's worker could not be started. Serve worker.js beside index.js, with the page's Cross-Origin-Embedder-Policy, and allow it in the page's Content-Security-Policy (worker-src). Pass its folder's address as \"assets\" where it lies elsewhere.";
 
+/** Files that come after the first message. */
+export interface Gift {
+  type: "files";
+  files: Files;
+}
+
+/** A worker that can be given files, whose buffers move to it where they are not shared. */
+export interface FileThread extends Thread {
+  give(files: Files): void;
+}
+
 /** Starts a worker in a role. `create` calls `new Worker`, where a bundler can see it. */
-export function startThread(create: () => Worker, role: Role): Thread {
+export function startThread(create: () => Worker, role: Role): FileThread {
   const worker = create();
   worker.postMessage(role, transferable(role.files));
   return {
     post: (message) => worker.postMessage(message),
+    give: (files) => worker.postMessage({ type: "files", files } satisfies Gift, transferable(files)),
     onMessage: (listener) => worker.addEventListener("message", (event) => listener(event.data)),
     onFailure(listener) {
       const fail = (event: Event) => {

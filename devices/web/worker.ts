@@ -1,5 +1,6 @@
 /** The workers of PiPhi in a browser: an engine, or a member of an engine's team. The first message says which. */
 
+import { chooseKernels } from "../../runtime/compute/builds.ts";
 import type { Thread } from "../../runtime/device.ts";
 import { Member, type Membership } from "../../runtime/engine/member.ts";
 import { serveEngine } from "../../runtime/engine/service.ts";
@@ -7,7 +8,7 @@ import { PiPhiError } from "../../runtime/errors.ts";
 import type { FromEngine, ToEngine } from "../../runtime/protocol.ts";
 import { webDevice } from "./device.ts";
 import { openFile } from "./files.ts";
-import { type Role, startThread } from "./thread.ts";
+import { type Gift, type Role, startThread } from "./thread.ts";
 
 /** The engine refuses to load with more, but only when the team has been started. */
 const MOST_THREADS = 64;
@@ -29,8 +30,17 @@ function becomeEngine(role: Role): void {
     postMessage(message);
   };
   const listener = serveEngine(device, post);
-  addEventListener("message", async ({ data: message }: MessageEvent<ToEngine>) => {
+  // Nothing needs to be said of success but that there is one.
+  chooseKernels(device).then(
+    () => postMessage({ type: "prepared" }),
+    (error) => post({ type: "error", error: PiPhiError.from(error).toJSON() }),
+  );
+  addEventListener("message", async ({ data: message }: MessageEvent<ToEngine | Gift>) => {
     try {
+      if (message.type === "files") {
+        for (const [name, parts] of message.files) files.set(name, parts);
+        return;
+      }
       if (message.type === "load" && device.sharedMemory) {
         team.push(...(await startTeam(message.options.threads ?? device.threads, role)));
         const threads = team.length + 1;

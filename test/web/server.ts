@@ -42,6 +42,10 @@ export async function startServer(isolated: boolean, models: ReadonlyMap<string,
     // As a CDN does.
     response.setHeader("Access-Control-Allow-Origin", "*");
     response.setHeader("Cross-Origin-Resource-Policy", "cross-origin");
+    // Of a page; its workers have the policy of their own answer.
+    const policy =
+      searchParams.get("csp") ?? new URL(request.headers.referer ?? "http://localhost").searchParams.get("csp");
+    if (policy) response.setHeader("Content-Security-Policy", policy);
     const model = models.get(pathname);
     if (model) {
       const range = searchParams.has("whole") ? undefined : request.headers.range;

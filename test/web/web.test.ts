@@ -235,6 +235,25 @@ describe.skipIf(!executable)("piphi/web", () => {
       }
     });
 
+    it("names what a Content-Security-Policy forbids, before it downloads the model", async () => {
+      const asked: string[] = [];
+      for (const [policy, remedy] of [
+        ["script-src 'self' 'unsafe-inline'", "'wasm-unsafe-eval'"],
+        ["worker-src 'none'", "worker-src"],
+      ]) {
+        const strict = await browser.newPage();
+        strict.on("request", (request) => asked.push(request.url()));
+        await strict.goto(`${server.origin}/?csp=${encodeURIComponent(policy)}`);
+        await strict.waitForFunction("globalThis.piphi");
+        const error = await strict.evaluate(() => {
+          return piphi.load("/random.gguf").catch(({ code, message }) => ({ code, message }));
+        });
+        await strict.close();
+        expect(error).toMatchObject({ code: "E_ENGINE", message: expect.stringContaining(remedy) });
+      }
+      expect(asked.filter((url) => url.endsWith(".gguf"))).toEqual([]);
+    });
+
     it("runs on one thread where a page has no SharedArrayBuffer, isolated or not", async () => {
       const bare = await browser.newPage();
       await bare.addInitScript("delete globalThis.SharedArrayBuffer");
