@@ -1,5 +1,5 @@
-/// <reference lib="esnext.disposable" preserve="true" />
-/** The public types of the library; `client.ts` and the devices implement them. No imports: these types need no DOM. */
+/** The public types of the library; `client.ts` and the devices implement them. They need no DOM. */
+import "./disposable.ts";
 
 export interface LoadOptions {
   /** Context length in tokens; default: the model's, at most 2048. */

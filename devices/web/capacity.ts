@@ -16,19 +16,9 @@ export function capacity(): Pick<Device, "threads" | "sharedMemory" | "available
   };
 }
 
-let shares: boolean | undefined;
-
-/**
- * Whether threads can share a memory. Not every isolated page has what that takes: WebKit can say `crossOriginIsolated` and have no
- * SharedArrayBuffer, and a policy can refuse the memory itself.
- */
+/** WebKit can call a page isolated and have no SharedArrayBuffer, or refuse to share WebAssembly's memory. */
 export function sharesMemory(): boolean {
-  shares ??=
-    globalThis.crossOriginIsolated === true && typeof SharedArrayBuffer !== "undefined" && grantsSharedMemory();
-  return shares;
-}
-
-function grantsSharedMemory(): boolean {
+  if (globalThis.crossOriginIsolated !== true || typeof SharedArrayBuffer !== "function") return false;
   try {
     return new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }).buffer instanceof SharedArrayBuffer;
   } catch {

@@ -4,32 +4,43 @@ import type { Device, KernelBuild, Thread } from "../../runtime/device.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { createWasiHost } from "../wasi/host.ts";
 import { capacity } from "./capacity.ts";
+import type { Role } from "./thread.ts";
 
 /** Each address in the form in which bundlers find the files that belong to a script. */
-const KERNELS: Record<KernelBuild, URL> = {
-  simd: new URL("../../kernels/simd.wasm", import.meta.url),
-  relaxed: new URL("../../kernels/relaxed.wasm", import.meta.url),
+const KERNELS: Record<KernelBuild, () => URL> = {
+  simd: () => new URL("../../kernels/simd.wasm", import.meta.url),
+  relaxed: () => new URL("../../kernels/relaxed.wasm", import.meta.url),
 };
 
-/** Where the kernels are, when they do not lie beside the worker. */
-export type KernelAddresses = Partial<Record<KernelBuild, string>>;
-
-/** @param team workers that are running already, for `startWorker` to hand out */
-export function webDevice(open: Device["open"], team: Thread[], kernels: KernelAddresses = {}): Device {
+/**
+ * @param team workers that are running already, for `startWorker` to hand out
+ * @param role what the page told the worker: whether it can share memory, and where PiPhi's files lie
+ */
+export function webDevice(
+  open: Device["open"],
+  team: Thread[],
+  { shared, assets }: Pick<Role, "shared" | "assets">,
+): Device {
+  const own = capacity();
   return {
     name: navigator.userAgent,
-    ...capacity(),
+    ...own,
+    sharedMemory: shared && own.sharedMemory,
     peakBytes: () => undefined,
     open,
-    kernel: (build) => readKernel(kernels[build] ?? KERNELS[build]),
+    kernel: (build) => fetchKernel(build, assets),
     wasi: createWasiHost,
     startWorker: () => team.pop()!,
   };
 }
 
-async function readKernel(url: URL | string): Promise<Uint8Array> {
+async function fetchKernel(build: KernelBuild, assets?: string): Promise<Uint8Array> {
+  const url = assets === undefined ? KERNELS[build]() : new URL(`kernels/${build}.wasm`, assets);
   const response = await fetch(url);
   if (response.ok) return new Uint8Array(await response.arrayBuffer());
-  const message = `${url} is missing (HTTP ${response.status}). Serve all of PiPhi's dist folder, or say where the kernels are (assets.kernels).`;
-  throw new PiPhiError("E_ENGINE", message, { url: String(url), status: response.status });
+  throw new PiPhiError(
+    "E_ENGINE",
+    `${url} is missing (HTTP ${response.status}). Serve all of PiPhi's dist folder, and pass its address as "assets" where it lies elsewhere.`,
+    { url: url.href, status: response.status },
+  );
 }

@@ -88,7 +88,7 @@ export function contentLength({ headers }: Response): number {
 /** An answer with a body to read; throws E_NOT_FOUND, E_FILE_READ or E_CANCELLED. */
 export async function request({ url, name }: Remote, init: RequestInit): Promise<Response> {
   const response = await fetch(url, init).catch((error) => {
-    throw interrupted(name, error, init.signal);
+    throw interrupted(name, error, CORS_REMEDY, init.signal);
   });
   const { ok, status } = response;
   if (ok) return response;
@@ -137,7 +137,7 @@ export async function* chunksOf(name: string, { body }: Response, signal?: Abort
   try {
     while (reader) {
       const { done, value: chunk } = await reader.read().catch((error) => {
-        throw interrupted(name, error, signal);
+        throw interrupted(name, error, CUT_REMEDY, signal);
       });
       if (done) break;
       yield chunk;
@@ -158,12 +158,13 @@ function foreign(name: string, head: Uint8Array, fileBytes: number): PiPhiError 
   return notGguf({ name, size: Math.max(head.length, fileBytes), read, close: () => {} });
 }
 
-function interrupted(name: string, error: unknown, signal?: AbortSignal | null): PiPhiError {
+/** Browsers do not tell a page why there is no answer. */
+const CORS_REMEDY = "Check the connection, and that its server allows this page to read it (CORS).";
+/** There was an answer, so the page may read it. */
+const CUT_REMEDY = "The connection was cut: load it again.";
+
+function interrupted(name: string, error: unknown, remedy: string, signal?: AbortSignal | null): PiPhiError {
   if (signal?.aborted) return new PiPhiError("E_CANCELLED", "Loading was cancelled.");
   const reason = error instanceof Error ? error.message : String(error);
-  return new PiPhiError(
-    "E_FILE_READ",
-    `${name} could not be downloaded (${reason}). Check the connection, and that its server allows this page to read it (CORS).`,
-    { file: name },
-  );
+  return new PiPhiError("E_FILE_READ", `${name} could not be downloaded (${reason}). ${remedy}`, { file: name });
 }

@@ -1,38 +1,53 @@
 /** The workers of PiPhi in a browser: an engine, or a member of an engine's team. The first message says which. */
 
+import { chooseKernels } from "../../runtime/compute/builds.ts";
 import type { Thread } from "../../runtime/device.ts";
 import { Member, type Membership } from "../../runtime/engine/member.ts";
 import { serveEngine } from "../../runtime/engine/service.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { FromEngine, ToEngine } from "../../runtime/protocol.ts";
-import { type KernelAddresses, webDevice } from "./device.ts";
-import { type Files, openFile } from "./files.ts";
-import { type Role, startThread } from "./thread.ts";
+import { webDevice } from "./device.ts";
+import { openFile } from "./files.ts";
+import { type Gift, type Role, startThread } from "./thread.ts";
 
 /** The engine refuses to load with more, but only when the team has been started. */
 const MOST_THREADS = 64;
+/** A worker starts within milliseconds; a busy phone takes longer. */
+const START_LIMIT_MS = 10_000;
 
 addEventListener(
   "message",
-  ({ data: { role, files, kernels } }: MessageEvent<Role>) =>
-    role === "engine" ? becomeEngine(files, kernels) : becomeMember(files),
+  ({ data }: MessageEvent<Role>) => (data.role === "engine" ? becomeEngine(data) : becomeMember(data)),
   { once: true },
 );
 
-function becomeEngine(files: Files, kernels: KernelAddresses | undefined): void {
+function becomeEngine(role: Role): void {
+  const { files } = role;
   const team: Thread[] = [];
-  const device = webDevice((name) => openFile(files, name), team, kernels);
+  const device = webDevice((name) => openFile(files, name), team, role);
   const post = (message: FromEngine) => {
     if (message.type === "ready") files.clear(); // the weights are where they belong now
     postMessage(message);
   };
   const listener = serveEngine(device, post);
-  addEventListener("message", async ({ data: message }: MessageEvent<ToEngine>) => {
+  // Nothing needs to be said of success but that there is one.
+  chooseKernels(device).then(
+    () => postMessage({ type: "prepared" }),
+    (error) => post({ type: "error", error: PiPhiError.from(error).toJSON() }),
+  );
+  addEventListener("message", async ({ data: message }: MessageEvent<ToEngine | Gift>) => {
     try {
+      if (message.type === "files") {
+        for (const [name, parts] of message.files) files.set(name, parts);
+        return;
+      }
       if (message.type === "load" && device.sharedMemory) {
-        const asked = message.options.threads ?? device.threads;
-        team.push(...(await startTeam(asked, files)));
-        if (team.length + 1 < Math.min(asked, MOST_THREADS)) message.options.threads = team.length + 1;
+        team.push(...(await startTeam(message.options.threads ?? device.threads, role)));
+        const threads = team.length + 1;
+        if (message.options.threads === undefined || isFewer(threads, message.options.threads)) {
+          listener({ ...message, options: { ...message.options, threads } });
+          return;
+        }
       }
       listener(message);
     } catch (error) {
@@ -41,42 +56,52 @@ function becomeEngine(files: Files, kernels: KernelAddresses | undefined): void 
   });
 }
 
-/** A worker that has not begun after so long does not begin: it was seen to happen in 4 of 100 loads under WebDriver. */
-const START_MS = 10_000;
-
 /**
- * Starts the engine's team and waits until it runs; those that do not begin in time are left out. Browsers start a worker only
- * while its creator is idle, and an engine that loads a model is not: it blocks until its team has done its share.
+ * Starts the engine's team and waits until it runs. Browsers start a worker only while its creator is idle, and an
+ * engine that loads a model is not: it blocks until its team has done its share.
  */
-async function startTeam(threads: number, files: Files): Promise<Thread[]> {
-  const others = Math.min(threads, MOST_THREADS) - 1;
-  const create = () => new Worker(location.href, { type: "module" });
-  const start = () => {
-    return new Promise<Thread | undefined>((resolve, reject) => {
-      const thread = startThread(create, { role: "team", files });
-      const late = setTimeout(() => {
-        thread.terminate();
-        resolve(undefined);
-      }, START_MS);
-      thread.onMessage(() => {
-        clearTimeout(late);
-        resolve(thread);
-      });
-      thread.onFailure(reject);
-    });
-  };
-  const started = await Promise.all(Array.from({ length: others }, start));
-  return started.filter((thread) => thread !== undefined);
+async function startTeam(threads: number, role: Role): Promise<Thread[]> {
+  const others = Math.max(0, Math.min(threads, MOST_THREADS) - 1);
+  const started = await Promise.all(Array.from({ length: others }, () => startMember(role)));
+  const running = started.filter((thread) => thread !== undefined);
+  if (running.length < others) {
+    console.warn(
+      `piphi: ${others - running.length} of ${others} workers did not start within ${START_LIMIT_MS / 1000} s; the model runs on ${running.length + 1} threads.`,
+    );
+  }
+  return running;
 }
 
-function becomeMember(files: Files): void {
+/** A member that runs, or undefined where it does not within the limit: some browsers leave a worker waiting for ever. */
+function startMember(role: Role): Promise<Thread | undefined> {
+  return new Promise((resolve, reject) => {
+    const thread = startThread(() => new Worker(location.href, { type: "module" }), { ...role, role: "team" });
+    const timer = setTimeout(() => {
+      thread.terminate();
+      resolve(undefined);
+    }, START_LIMIT_MS);
+    thread.onMessage(() => {
+      clearTimeout(timer);
+      resolve(thread);
+    });
+    thread.onFailure(reject);
+  });
+}
+
+/** Whether fewer threads run than were asked for; nonsense is left to the engine to refuse. */
+function isFewer(threads: number, asked: number): boolean {
+  return Number.isInteger(asked) && asked >= 1 && asked <= MOST_THREADS && threads < asked;
+}
+
+function becomeMember(role: Role): void {
+  const { files } = role;
   // A member reads each file once, to load its share, and then blocks for good: nothing here may keep the file.
   const openOnce = (name: string) => {
     const source = openFile(files, name);
     files.delete(name);
     return source;
   };
-  const device = webDevice(openOnce, []);
+  const device = webDevice(openOnce, [], role);
   const follow = ({ data }: MessageEvent<Membership>) => Member.serve(device, data, () => postMessage("joined"));
   addEventListener("message", follow, { once: true });
   postMessage("running");

@@ -39,6 +39,13 @@ export async function startServer(isolated: boolean, models: ReadonlyMap<string,
   const server = http.createServer(async (request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
     if (isolated) for (const [name, value] of Object.entries(ISOLATION)) response.setHeader(name, value);
+    // As a CDN does.
+    response.setHeader("Access-Control-Allow-Origin", "*");
+    response.setHeader("Cross-Origin-Resource-Policy", "cross-origin");
+    // Of a page; its workers have the policy of their own answer.
+    const policy =
+      searchParams.get("csp") ?? new URL(request.headers.referer ?? "http://localhost").searchParams.get("csp");
+    if (policy) response.setHeader("Content-Security-Policy", policy);
     const model = models.get(pathname);
     if (model) {
       const range = searchParams.has("whole") ? undefined : request.headers.range;

@@ -188,7 +188,8 @@ describe.skipIf(!executable)("piphi/web", () => {
         ["/page.gguf", "E_NOT_GGUF", /an HTML page/],
         ["/other.gguf", "E_NOT_GGUF", /a zip archive/],
         ["/cut.gguf", "E_FILE_TRUNCATED", /incomplete/],
-        ["/broken.gguf", "E_FILE_READ", /could not be downloaded/],
+        ["/broken.gguf", "E_FILE_READ", /The connection was cut: load it again/],
+        ["http://127.0.0.1:9/none.gguf", "E_FILE_READ", /CORS/],
         ["/lonely-00001-of-00003.gguf", "E_NOT_FOUND", /lonely-00002-of-00003/],
         ["http://", "E_USAGE", /address/],
       ];
@@ -213,6 +214,59 @@ describe.skipIf(!executable)("piphi/web", () => {
         return load("/random.gguf").catch(({ code, message }) => ({ code, message }));
       }, LONELY);
       expect(error).toMatchObject({ code: "E_ENGINE", message: expect.stringMatching(/worker\.js beside index\.js/) });
+    });
+
+    it("finds its files where it is told, on another origin, too", async () => {
+      const elsewhere = await startServer(isolated, models);
+      try {
+        const text = await page.evaluate(
+          async ([url, prompt]) => {
+            const { load } = (await new Function("url", "return import(url)")("/lonely/index.js")) as typeof piphi;
+            const phi = await load(undefined, { threads: 2, assets: url });
+            const { text } = await phi.generate(prompt, { maxTokens: 64 });
+            await phi.close();
+            return { text, threads: phi.info.threads };
+          },
+          [`${elsewhere.origin}/dist`, PROMPT] as const,
+        );
+        expect(text).toEqual({ text: nodeText, threads });
+      } finally {
+        elsewhere.close();
+      }
+    });
+
+    it("names what a Content-Security-Policy forbids, before it downloads the model", async () => {
+      const asked: string[] = [];
+      for (const [policy, remedy] of [
+        ["script-src 'self' 'unsafe-inline'", "'wasm-unsafe-eval'"],
+        ["worker-src 'none'", "worker-src"],
+      ]) {
+        const strict = await browser.newPage();
+        strict.on("request", (request) => asked.push(request.url()));
+        await strict.goto(`${server.origin}/?csp=${encodeURIComponent(policy)}`);
+        await strict.waitForFunction("globalThis.piphi");
+        const error = await strict.evaluate(() => {
+          return piphi.load("/random.gguf").catch(({ code, message }) => ({ code, message }));
+        });
+        await strict.close();
+        expect(error).toMatchObject({ code: "E_ENGINE", message: expect.stringContaining(remedy) });
+      }
+      expect(asked.filter((url) => url.endsWith(".gguf"))).toEqual([]);
+    });
+
+    it("runs on one thread where a page has no SharedArrayBuffer, isolated or not", async () => {
+      const bare = await browser.newPage();
+      await bare.addInitScript("delete globalThis.SharedArrayBuffer");
+      await bare.goto(server.origin);
+      await bare.waitForFunction("globalThis.piphi");
+      const answer = await bare.evaluate(async (prompt) => {
+        const phi = await piphi.load(undefined, { threads: 2 });
+        const { text } = await phi.generate(prompt, { maxTokens: 64 });
+        await phi.close();
+        return { text, threads: phi.info.threads };
+      }, PROMPT);
+      await bare.close();
+      expect(answer).toEqual({ text: nodeText, threads: 1 });
     });
 
     it("can be interrupted while it loads", async () => {
