@@ -10,7 +10,7 @@ export function engineChecks(kernels: readonly KernelReport[], trial: Trial): Ch
   return [engine(), survival(trial), features(kernels)];
 }
 
-/** `npm run bench:peers -- --nodes 20,22,24,26`: decode and prefill of Phi-2 in Q4_0. */
+/** From one noisy run with Phi-2 in Q4_0, two threads. */
 const FASTEST_NODE = 26;
 
 export function engine(versions: NodeJS.ProcessVersions = process.versions): Check {
