@@ -19,6 +19,8 @@ const ARROWS: Record<Room, readonly Room[]> = {
 };
 /** What tools may know of the runtime: its public API. */
 const PUBLIC = ["runtime/index.ts", "runtime/api.ts", "runtime/errors.ts"];
+/** Writes what the model is trained on by the code that asks it, so that both are the same. */
+const WITH_ITS_OWN_CODE = new Set(["tools/train/encode.ts"]);
 const MOST_LINES = 400;
 
 const isText = (name: string): boolean => /\.(ts|mjs|js|json|py|md|sh|toml|ya?ml|txt|jsonl|snap)$/.test(name);
@@ -124,7 +126,9 @@ it("the kernels import each other only", () => {
 });
 
 it("tools know the runtime by its public API", () => {
-  const wrong = importsFrom("tools").filter(([, module]) => roomOf(module) === "runtime" && !PUBLIC.includes(module));
+  const wrong = importsFrom("tools").filter(
+    ([name, module]) => roomOf(module) === "runtime" && !PUBLIC.includes(module) && !WITH_ITS_OWN_CODE.has(name),
+  );
   expect(wrong).toEqual([]);
 });
 

@@ -42,7 +42,10 @@ export function choiceToken(slot: string, value: string): number | undefined {
 }
 
 /** Commands as ids, without the end; undefined where a value has no token. `pieces` are the ids of the sentence's words. */
-export function encodeAnswer(commands: readonly Command[], pieces: readonly (readonly number[])[]): number[] | undefined {
+export function encodeAnswer(
+  commands: readonly Command[],
+  pieces: readonly (readonly number[])[],
+): number[] | undefined {
   if (commands.length === 0) return [idFor("<none>")];
   const ids: number[] = [];
   for (const { intent, slots } of commands) {
@@ -51,7 +54,8 @@ export function encodeAnswer(commands: readonly Command[], pieces: readonly (rea
       const value = slots.get(slot)!;
       ids.push(idFor(`<s:${slot}>`));
       if (value.kind === "name") ids.push(idFor(`<p${value.index + 1}>`));
-      else if (value.kind === "number") ids.push(...(value.minus ? [idFor("<minus>")] : []), idFor(`<n${value.index + 1}>`));
+      else if (value.kind === "number")
+        ids.push(...(value.minus ? [idFor("<minus>")] : []), idFor(`<n${value.index + 1}>`));
       else if (value.kind === "text") ids.push(...pieces.slice(value.from, value.to).flat(), idFor("<.>"));
       else {
         const id = choiceToken(slot, value.value);
@@ -111,11 +115,15 @@ function readValue(
 }
 
 /** Where the ids stand in the sentence, as whole words. */
-function findStretch(ids: readonly number[], pieces: readonly (readonly number[])[]): { from: number; to: number } | undefined {
+function findStretch(
+  ids: readonly number[],
+  pieces: readonly (readonly number[])[],
+): { from: number; to: number } | undefined {
   for (let from = 0; from < pieces.length; from++) {
     let at = 0;
     let to = from;
-    while (to < pieces.length && at < ids.length && pieces[to].every((id, i) => ids[at + i] === id)) at += pieces[to++].length;
+    while (to < pieces.length && at < ids.length && pieces[to].every((id, i) => ids[at + i] === id))
+      at += pieces[to++].length;
     if (at === ids.length && to > from) return { from, to };
   }
   return undefined;

@@ -6,16 +6,22 @@
 import type { Command } from "./answer.ts";
 import { CATALOGUE } from "./catalogue.ts";
 
-const LIGHT = /\b(lights?|lamps?|lighting|lit|bulbs?|bright\w*|dark\w*|glow\w*|illuminat\w*|dim\w*|see|leds?|spots?|spotlights?|downlights?|chandelier)\b/;
+const LIGHT =
+  /\b(lights?|lamps?|lighting|lit|bulbs?|bright\w*|dark\w*|glow\w*|illuminat\w*|dim\w*|see|leds?|spots?|spotlights?|downlights?|chandelier)\b/;
 const TIMED = /\b(timers?|alarms?|countdown|clock|remind\w*|minutes?|hours?|seconds?|left|remaining)\b/;
-const LISTED = /\b(list|lists|shopping|grocer\w*|buy|add|need|out of|get|forget|pick|put|remember|remind|jot|note|write|run|running|low)\b/;
-const UNLISTED = /\b(list|lists|shopping|grocer\w*|tick|check|cross|got|bought|have|done|complet\w*|finish\w*|mark|picked|off|strike|remove|delete|take|scratch|packed|sorted)\b/;
-const SOUNDS = /\b(volume|sound|loud\w*|quiet\w*|mute\w*|unmute\w*|silen\w*|hush|hear|noise|music|audio|shut up|speakers?|tv|telly)\b/;
+const LISTED =
+  /\b(list|lists|shopping|grocer\w*|buy|add|need|out of|get|forget|pick|put|remember|remind|jot|note|write|run|running|low)\b/;
+const UNLISTED =
+  /\b(list|lists|shopping|grocer\w*|tick|check|cross|got|bought|have|done|complet\w*|finish\w*|mark|picked|off|strike|remove|delete|take|scratch|packed|sorted)\b/;
+const SOUNDS =
+  /\b(volume|sound|loud\w*|quiet\w*|mute\w*|unmute\w*|silen\w*|hush|hear|noise|music|audio|shut up|speakers?|tv|telly)\b/;
 
 /** A command of the intent is meant only where this is said. */
 const WORDS: Readonly<Record<string, RegExp>> = {
-  HassGetWeather: /\b(weather|forecast|outlook|rain\w*|snow\w*|sunny|umbrella|coat|jacket|storm\w*|wind\w*|cloud\w*|outside|outdoors|out there|hail|sunglasses)\b/,
-  HassSetVolumeRelative: /\b(up|down|loud\w*|quiet\w*|soft\w*|increase|decrease|raise|lower|reduce|more|less|boost|crank|drop|bump|hear|-?\d+)\b/,
+  HassGetWeather:
+    /\b(weather|forecast|outlook|rain\w*|snow\w*|sunny|umbrella|coat|jacket|storm\w*|wind\w*|cloud\w*|outside|outdoors|out there|hail|sunglasses)\b/,
+  HassSetVolumeRelative:
+    /\b(up|down|loud\w*|quiet\w*|soft\w*|increase|decrease|raise|lower|reduce|more|less|boost|crank|drop|bump|hear|-?\d+)\b/,
   HassMediaPlayerMute: SOUNDS,
   HassMediaPlayerUnmute: SOUNDS,
   HassMediaPause: /\b(pause\w*|stop\w*|hold|halt|freeze|quiet|silence|interrupt)\b/,
@@ -23,7 +29,8 @@ const WORDS: Readonly<Record<string, RegExp>> = {
   HassShoppingListCompleteItem: UNLISTED,
   HassListCompleteItem: UNLISTED,
   HassMediaPrevious: /\b(previous|last|back|again|before|rewind|replay)\b/,
-  HassBroadcast: /\b(broadcast|announce\w*|tell|everyone|everybody|say|speakers?|shout|know|call|message|inform|intercom)\b/,
+  HassBroadcast:
+    /\b(broadcast|announce\w*|tell|everyone|everybody|say|speakers?|shout|know|call|message|inform|intercom)\b/,
   HassStartTimer: TIMED,
   HassGetCurrentTime: /\b(time|late|clock|hour)\b/,
 };
@@ -51,7 +58,8 @@ export function speaksOfClass(text: string, deviceClass: string): boolean {
   return stems.some((stem) => stem.length > 2 && text.includes(stem));
 }
 
-const choiceOf = ({ slots }: Command, slot: string): string | undefined => {
+/** The choice in a slot, if there is one. */
+export const choiceOf = ({ slots }: Command, slot: string): string | undefined => {
   const value = slots.get(slot);
   return value?.kind === "choice" ? value.value : undefined;
 };
@@ -72,11 +80,14 @@ const ACTING =
   "turn|switch|put|open|close|shut|lock|unlock|start|stop|set|play|pause|dim|raise|lower|run|activate|clean|vacuum|mow|add|remove|touch|make|kill|mute";
 const FORBIDDEN = [
   /\b(don't|do not) let (?!me forget|us forget)/,
-  new RegExp(`\\b(don't|do not|never|must not|mustn't|shouldn't|wouldn't|needn't|rather not)\\b(?! forget)(?: \\w+){0,4}? (${ACTING})\\b`),
+  new RegExp(
+    `\\b(don't|do not|never|must not|mustn't|shouldn't|wouldn't|needn't|rather not)\\b(?! forget)(?: \\w+){0,4}? (${ACTING})\\b`,
+  ),
   /^(?!.*\b(did|does|has|have|is|are|was)\b.*\bleave\b).*\bleave\b(?!.* timer).*\b(on|off|open|closed|shut|locked|unlocked|alone|running|where|as it is|be)\b/,
   /^(no|nope|nah)?,? ?not (the|my|our|that|this|in|on)\b/,
 ];
-const STILL_MEANT = /\b(don't|do not) (let me forget|you dare forget|need|want (the|any|so much|it (so|too)))\b|\bwhy don't (you|we)\b|\bdon't you (think|want to)\b/;
+const STILL_MEANT =
+  /\b(don't|do not) (let me forget|you dare forget|need|want (the|any|so much|it (so|too)))\b|\bwhy don't (you|we)\b|\bdon't you (think|want to)\b/;
 
 /** Whether a sentence says that something is not to be done. */
 export function isForbidden(text: string): boolean {
@@ -86,7 +97,8 @@ export function isForbidden(text: string): boolean {
 /** Words for the whole house, against which the room where it was said does not count. */
 export const WHOLE_HOME = /\b(entire|whole|everywhere|all over|throughout|each room|every room)\b/;
 
-const QUESTION = /\b(is|are|isn't|aren't|am|was|were|any|anyone|anybody|what|what's|which|how|how's|did|does|do|has|have|whether|if|status|state|check|who|who's|where|where's|when|tell|know|value|level)\b/;
+const QUESTION =
+  /\b(is|are|isn't|aren't|am|was|were|any|anyone|anybody|what|what's|which|how|how's|did|does|do|has|have|whether|if|status|state|check|who|who's|where|where's|when|tell|know|value|level)\b/;
 
 export function isQuestion(text: string): boolean {
   return QUESTION.test(text);

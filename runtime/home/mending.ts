@@ -4,7 +4,7 @@
  */
 
 import { type Command, isText, type SlotValue } from "./answer.ts";
-import { isEvident, isForbidden, isQuestion, speaksOfClass, WHOLE_HOME } from "./evidence.ts";
+import { choiceOf, isEvident, isForbidden, isQuestion, speaksOfClass, WHOLE_HOME } from "./evidence.ts";
 import type { Reading } from "./reading.ts";
 import type { Entity, House } from "./types.ts";
 
@@ -16,12 +16,11 @@ const LIGHTS_OFF = /\b(off|out|kill|douse)\b/;
 const EVERYTHING = /\b(everything|whatever|all of it|the lot)\b/;
 const LESS_THAN_A_TEMPERATURE = 10;
 
-const valueOf = ({ slots }: Command, slot: string): string | undefined => {
-  const value = slots.get(slot);
-  return value?.kind === "choice" ? value.value : undefined;
-};
-
-function changed({ intent, slots, tokens }: Command, given: Readonly<Record<string, SlotValue | undefined>>, named = intent): Command {
+function changed(
+  { intent, slots, tokens }: Command,
+  given: Readonly<Record<string, SlotValue | undefined>>,
+  named = intent,
+): Command {
   const next = new Map(slots);
   for (const [slot, value] of Object.entries(given)) {
     if (value) next.set(slot, value);
@@ -43,8 +42,20 @@ class Mending {
 
   mend(command: Command, alone: boolean): Command {
     const steps = [
-      this.timer, this.valve, this.moved, this.relative, this.namedPlace, this.absent, this.everything, this.windows, this.direction,
-      this.humidity, this.wholeHome, this.brightness, this.resumed, this.removed,
+      this.timer,
+      this.valve,
+      this.moved,
+      this.relative,
+      this.namedPlace,
+      this.absent,
+      this.everything,
+      this.windows,
+      this.direction,
+      this.humidity,
+      this.wholeHome,
+      this.brightness,
+      this.resumed,
+      this.removed,
     ];
     const mended = steps.reduce((one, step) => step.call(this, one), command);
     return alone ? this.pointed(mended) : mended;
@@ -54,9 +65,17 @@ class Mending {
   private timer(command: Command): Command {
     const { text } = this;
     if (!/Timer/.test(command.intent) || !/\btimers?\b/.test(text)) return command;
-    if (/^Hass(Un|)(P|p)auseTimer|^Hass(Start|Cancel|Increase)Timer/.test(command.intent) && /\b(bin|lose|scrub|ditch|scrap|dump|axe|kill|delete|cancel|get rid of)\b/.test(text)) {
-      if (/\b(all|every|each|any|both)\b/.test(text)) return { intent: "HassCancelAllTimers", slots: new Map(), tokens: command.tokens };
-      const slots = new Map([...command.slots].map(([slot, value]) => [slot.replace(/^(hours|minutes|seconds)$/, "start_$1"), value] as const));
+    if (
+      /^Hass(Un|)(P|p)auseTimer|^Hass(Start|Cancel|Increase)Timer/.test(command.intent) &&
+      /\b(bin|lose|scrub|ditch|scrap|dump|axe|kill|delete|cancel|get rid of)\b/.test(text)
+    ) {
+      if (/\b(all|every|each|any|both)\b/.test(text))
+        return { intent: "HassCancelAllTimers", slots: new Map(), tokens: command.tokens };
+      const slots = new Map(
+        [...command.slots].map(
+          ([slot, value]) => [slot.replace(/^(hours|minutes|seconds)$/, "start_$1"), value] as const,
+        ),
+      );
       return { intent: "HassCancelTimer", slots, tokens: command.tokens };
     }
     return command;
@@ -64,20 +83,21 @@ class Mending {
 
   /** "Valves" are valves, not covers. */
   private valve(command: Command): Command {
-    const domain = valueOf(command, "domain");
-    if (domain === undefined || domain === "valve" || !/\bvalves?\b/.test(this.text) || !this.has("valve")) return command;
-    const state = valueOf(command, "state");
+    const domain = choiceOf(command, "domain");
+    if (domain === undefined || domain === "valve" || !/\bvalves?\b/.test(this.text) || !this.has("valve"))
+      return command;
+    const state = choiceOf(command, "state");
     const asState = state === undefined ? undefined : choice({ on: "open", off: "closed" }[state] ?? state);
     return changed(command, { domain: choice("valve"), device_class: undefined, state: asState });
   }
 
   /** "All blinds down" is no question. */
   private moved(command: Command): Command {
-    const state = valueOf(command, "state");
+    const state = choiceOf(command, "state");
     if (command.intent !== "HassGetState" || isQuestion(this.text) || this.reading.asked) return command;
     const [, way = ""] = /\b(up|down)\b/.exec(this.text) ?? /\b(on|off)\b/.exec(this.text) ?? [];
     const said = { up: "HassTurnOn", on: "HassTurnOn", down: "HassTurnOff", off: "HassTurnOff" }[way];
-    if (said === undefined || state === undefined || valueOf(command, "domain") === "binary_sensor") return command;
+    if (said === undefined || state === undefined || choiceOf(command, "domain") === "binary_sensor") return command;
     return changed(command, { state: undefined }, said);
   }
 
@@ -87,37 +107,58 @@ class Mending {
     if (command.intent !== "HassClimateSetTemperature" || number?.kind !== "number") return command;
     const value = this.reading.words[this.reading.numbers[number.index]]?.value ?? 0;
     const by = /\bby\b|\b(warmer|cooler|colder|hotter)\b/.test(this.text);
-    const moved = /\b(drop|raise|lower|increase|decrease|reduce|bump|nudge|up|down)\b/.test(this.text) && !/\b(to|at)\b/.test(this.text);
+    const moved =
+      /\b(drop|raise|lower|increase|decrease|reduce|bump|nudge|up|down)\b/.test(this.text) &&
+      !/\b(to|at)\b/.test(this.text);
     return value <= LESS_THAN_A_TEMPERATURE && (by || moved) ? { intent: "", slots: new Map() } : command;
   }
 
   /** "Open the garage", where that is a room and a door: the door. */
   private namedPlace(command: Command): Command {
     const area = command.slots.get("area");
-    const deviceClass = valueOf(command, "device_class");
-    if (!/^Hass(TurnOn|TurnOff|SetPosition|GetState)$/.test(command.intent) || area?.kind !== "name" || command.slots.has("name")) return command;
+    const deviceClass = choiceOf(command, "device_class");
+    if (
+      !/^Hass(TurnOn|TurnOff|SetPosition|GetState)$/.test(command.intent) ||
+      area?.kind !== "name" ||
+      command.slots.has("name")
+    )
+      return command;
     const mention = this.reading.mentions[area.index];
-    const isCover = mention?.candidates.some((candidate) => candidate.kind === "entity" && candidate.entity.domain === "cover");
-    if (!isCover || valueOf(command, "domain") !== "cover") return command;
+    const isCover = mention?.candidates.some(
+      (candidate) => candidate.kind === "entity" && candidate.entity.domain === "cover",
+    );
+    if (!isCover || choiceOf(command, "domain") !== "cover") return command;
     if (deviceClass !== undefined && speaksOfClass(this.textWithout(area.index), deviceClass)) return command;
     return changed(command, { name: area, area: undefined, domain: undefined, device_class: undefined });
   }
 
   /** A class that the house has not, where a thing of that kind is called so: "the garage door", which is called "Garage". */
   private absent(command: Command): Command {
-    const deviceClass = valueOf(command, "device_class");
-    if (!/^Hass(TurnOn|TurnOff|SetPosition)$/.test(command.intent) || deviceClass === undefined || valueOf(command, "domain") !== "cover") return command;
-    if (this.house.entities.some((entity) => entity.domain === "cover" && entity.deviceClass === deviceClass)) return command;
+    const deviceClass = choiceOf(command, "device_class");
+    if (
+      !/^Hass(TurnOn|TurnOff|SetPosition)$/.test(command.intent) ||
+      deviceClass === undefined ||
+      choiceOf(command, "domain") !== "cover"
+    )
+      return command;
+    if (this.house.entities.some((entity) => entity.domain === "cover" && entity.deviceClass === deviceClass))
+      return command;
     const index = this.reading.mentions.findIndex(({ candidates }) =>
       candidates.some((candidate) => candidate.kind === "entity" && candidate.entity.domain === "cover"),
     );
     if (index < 0) return command;
-    return changed(command, { name: { kind: "name", index }, area: undefined, domain: undefined, device_class: undefined });
+    return changed(command, {
+      name: { kind: "name", index },
+      area: undefined,
+      domain: undefined,
+      device_class: undefined,
+    });
   }
 
   /** "Everything off in here". */
   private everything(command: Command): Command {
-    if (!/^HassTurn/.test(command.intent) || valueOf(command, "domain") === undefined || isEvident(command, this.text)) return command;
+    if (!/^HassTurn/.test(command.intent) || choiceOf(command, "domain") === undefined || isEvident(command, this.text))
+      return command;
     const placed = command.slots.has("area") || command.slots.has("floor");
     if (!EVERYTHING.test(this.text) || !(placed || this.reading.here)) return command;
     return changed(command, { domain: undefined, device_class: undefined, ...(!placed && { area: choice("here") }) });
@@ -125,41 +166,56 @@ class Mending {
 
   /** Windows and doors that the house watches but does not move: sensors of that class. */
   private windows(command: Command): Command {
-    const deviceClass = valueOf(command, "device_class");
-    if (command.intent !== "HassGetState" || valueOf(command, "domain") !== "cover" || deviceClass === undefined) return command;
+    const deviceClass = choiceOf(command, "device_class");
+    if (command.intent !== "HassGetState" || choiceOf(command, "domain") !== "cover" || deviceClass === undefined)
+      return command;
     const place = command.slots.get("area") ?? command.slots.get("floor");
     const has = (domain: string) =>
-      this.house.entities.some((entity) => entity.domain === domain && entity.deviceClass === deviceClass && this.isIn(entity, place));
+      this.house.entities.some(
+        (entity) => entity.domain === domain && entity.deviceClass === deviceClass && this.isIn(entity, place),
+      );
     if (!has("binary_sensor") || (has("cover") && !WATCHED.has(deviceClass))) return command;
-    const state = valueOf(command, "state");
-    return changed(command, { domain: choice("binary_sensor"), ...(state !== undefined && { state: choice(AS_BINARY[state] ?? state) }) });
+    const state = choiceOf(command, "state");
+    return changed(command, {
+      domain: choice("binary_sensor"),
+      ...(state !== undefined && { state: choice(AS_BINARY[state] ?? state) }),
+    });
   }
 
   /** Lights that go off do not go on; an awning that goes out is opened. */
   private direction(command: Command): Command {
     const awning = this.isAwning(command) && /\bout\b/.test(this.text) && !/\b(in|close|shut)\b/.test(this.text);
     if (awning && command.intent === "HassTurnOff") return changed(command, {}, "HassTurnOn");
-    if (valueOf(command, "domain") !== "light" || !/\blights? (\w+ )*?(off|out)\b/.test(this.text)) return command;
+    if (choiceOf(command, "domain") !== "light" || !/\blights? (\w+ )*?(off|out)\b/.test(this.text)) return command;
     if (command.intent !== "HassTurnOn" || /\bon\b/.test(this.text) || !LIGHTS_OFF.test(this.text)) return command;
     return changed(command, {}, "HassTurnOff");
   }
 
   /** A damp room asks for another figure than a warm one; `resolve` finds the sensor. */
   private humidity(command: Command): Command {
-    if (command.intent !== "HassClimateGetTemperature" || !/\b(humid\w*|damp\w*)\b/.test(this.text) || /\b(warm|cold|temperature|degrees)\b/.test(this.text)) return command;
+    if (
+      command.intent !== "HassClimateGetTemperature" ||
+      !/\b(humid\w*|damp\w*)\b/.test(this.text) ||
+      /\b(warm|cold|temperature|degrees)\b/.test(this.text)
+    )
+      return command;
     return changed(command, { domain: choice("sensor"), device_class: choice("humidity") }, "HassGetState");
   }
 
   private isAwning(command: Command): boolean {
     const name = command.slots.get("name");
-    if (name?.kind !== "name") return valueOf(command, "device_class") === "awning";
+    if (name?.kind !== "name") return choiceOf(command, "device_class") === "awning";
     const mention = this.reading.mentions[name.index];
-    return mention.candidates.some((candidate) => candidate.kind === "entity" && candidate.entity.deviceClass === "awning");
+    return mention.candidates.some(
+      (candidate) => candidate.kind === "entity" && candidate.entity.deviceClass === "awning",
+    );
   }
 
   /** "In the entire house" is not only here. */
   private wholeHome(command: Command): Command {
-    return valueOf(command, "area") === "here" && WHOLE_HOME.test(this.text) ? changed(command, { area: undefined }) : command;
+    return choiceOf(command, "area") === "here" && WHOLE_HOME.test(this.text)
+      ? changed(command, { area: undefined })
+      : command;
   }
 
   /** "The lamp to half", "the lamp to full". */
@@ -176,35 +232,64 @@ class Mending {
   /** What plays again goes on, it is not switched on. */
   private resumed(command: Command): Command {
     const name = command.slots.get("name");
-    if (command.intent !== "HassTurnOn" || name?.kind !== "name" || !/\b(playing again|left off|resume|continue)\b/.test(this.text)) return command;
-    const plays = this.reading.mentions[name.index]?.candidates.some(({ kind, ...one }) => kind === "entity" && "entity" in one && one.entity.domain === "media_player");
+    if (
+      command.intent !== "HassTurnOn" ||
+      name?.kind !== "name" ||
+      !/\b(playing again|left off|resume|continue)\b/.test(this.text)
+    )
+      return command;
+    const plays = this.reading.mentions[name.index]?.candidates.some(
+      ({ kind, ...one }) => kind === "entity" && "entity" in one && one.entity.domain === "media_player",
+    );
     return plays ? changed(command, {}, "HassMediaUnpause") : command;
   }
 
   /** What is no longer needed is removed, not done. */
   private removed(command: Command): Command {
-    const unneeded = command.intent === "HassListCompleteItem" && /\b(remove|delete|don't need|no longer)\b/.test(this.text);
+    const unneeded =
+      command.intent === "HassListCompleteItem" && /\b(remove|delete|don't need|no longer)\b/.test(this.text);
     return unneeded ? changed(command, {}, "HassListRemoveItem") : command;
   }
 
   /** Where the only command points at nothing, but one name is said exactly: that. */
   private pointed(command: Command): Command {
     const { mentions } = this.reading;
-    if (!/^Hass(TurnOn|TurnOff|GetState|SetPosition|LightSet)$/.test(command.intent) || mentions.some(({ likeness }) => likeness < 1)) return command;
+    if (
+      !/^Hass(TurnOn|TurnOff|GetState|SetPosition|LightSet)$/.test(command.intent) ||
+      mentions.some(({ likeness }) => likeness < 1)
+    )
+      return command;
     const used = new Set([...command.slots.values()].flatMap((value) => (value.kind === "name" ? [value.index] : [])));
     const places = mentions.flatMap(({ candidates }, index) => {
       const place = used.has(index) ? undefined : candidates.find(({ kind }) => kind !== "entity");
       return place && candidates.length === 1 ? [{ index, kind: place.kind }] : [];
     });
     const [place] = places;
-    if (place && places.length === 1 && ![...command.slots.keys()].some((slot) => slot === "area" || slot === "floor" || slot === "name")) {
+    if (
+      place &&
+      places.length === 1 &&
+      ![...command.slots.keys()].some((slot) => slot === "area" || slot === "floor" || slot === "name")
+    ) {
       return changed(command, { [place.kind]: { kind: "name", index: place.index } });
     }
-    const domain = valueOf(command, "domain");
+    const domain = choiceOf(command, "domain");
     const [mention] = mentions;
-    if (mentions.length !== 1 || used.size > 0 || domain === undefined || EVERYTHING.test(this.text) || /\b(all|every)\b/.test(this.text)) return command;
-    if (!mention.candidates.some((candidate) => candidate.kind === "entity" && candidate.entity.domain === domain)) return command;
-    return changed(command, { name: { kind: "name", index: 0 }, domain: undefined, device_class: undefined, area: undefined });
+    if (
+      mentions.length !== 1 ||
+      used.size > 0 ||
+      domain === undefined ||
+      EVERYTHING.test(this.text) ||
+      /\b(all|every)\b/.test(this.text)
+    )
+      return command;
+    if (!mention.candidates.some((candidate) => candidate.kind === "entity" && candidate.entity.domain === domain))
+      return command;
+    return changed(command, {
+      name: { kind: "name", index: 0 },
+      domain: undefined,
+      device_class: undefined,
+      area: undefined,
+    });
   }
 
   private isIn(entity: Entity, place: SlotValue | undefined): boolean {
@@ -212,7 +297,8 @@ class Mending {
     const area = this.house.areas.find(({ id }) => id === entity.area);
     return this.reading.mentions[place.index].candidates.some(
       (candidate) =>
-        (candidate.kind === "area" && candidate.area.id === area?.id) || (candidate.kind === "floor" && candidate.floor.id === area?.floor),
+        (candidate.kind === "area" && candidate.area.id === area?.id) ||
+        (candidate.kind === "floor" && candidate.floor.id === area?.floor),
     );
   }
 
@@ -226,8 +312,10 @@ class Mending {
   }
 }
 
-const ANNOUNCED = /^(?:please |(?:can|could|would) you )?(?:announce|broadcast|tell|call|inform)(?: to)? (?:everyone|everybody|the (?:whole )?(?:house|family|home)|all)(?: that)? (?=\S)/;
-const GREETING = /^(?:(?:hi|hello|hey|good (?:morning|evening|afternoon))(?: there)?(?: (?:again|friend|house|(?:good|nice) to see you))?|(?:can you hear me|are you (?:there|listening))(?: now)?|who (?:made|built|created) you(?: anyway)?|what (?:sort of things |kind of things )?(?:can (?:you|i)|are you able to) (?:do|say|ask)(?: you)?(?: to do)?(?: for me)?)$/;
+const ANNOUNCED =
+  /^(?:please |(?:can|could|would) you )?(?:announce|broadcast|tell|call|inform)(?: to)? (?:everyone|everybody|the (?:whole )?(?:house|family|home)|all)(?: that)? (?=\S)/;
+const GREETING =
+  /^(?:(?:hi|hello|hey|good (?:morning|evening|afternoon))(?: there)?(?: (?:again|friend|house|(?:good|nice) to see you))?|(?:can you hear me|are you (?:there|listening))(?: now)?|who (?:made|built|created) you(?: anyway)?|what (?:sort of things |kind of things )?(?:can (?:you|i)|are you able to) (?:do|say|ask)(?: you)?(?: to do)?(?: for me)?)$/;
 
 /** What needs no model: a message to all, a greeting. */
 function plain(text: string, { words }: Reading): Command | undefined {
@@ -240,7 +328,11 @@ function plain(text: string, { words }: Reading): Command | undefined {
 
 /** Whether a later command says again, with less, what an earlier one said. */
 function isRepeated(later: Command, earlier: Command): boolean {
-  if (later.intent !== earlier.intent || [...later.slots.keys()].some((slot) => isText(later.intent, slot) || slot === "name")) return false;
+  if (
+    later.intent !== earlier.intent ||
+    [...later.slots.keys()].some((slot) => isText(later.intent, slot) || slot === "name")
+  )
+    return false;
   if (later.slots.size >= earlier.slots.size) return false;
   return [...later.slots].every(([slot, value]) => JSON.stringify(earlier.slots.get(slot)) === JSON.stringify(value));
 }
@@ -275,10 +367,15 @@ export function mend(commands: readonly Command[], reading: Reading, house: Hous
   const evident = plain(mending.text, reading);
   if (evident) return [evident];
   const excepted = commands.some(({ slots }) => slots.has("except"));
-  if (commands.length === 1 && !excepted && isForbidden(mending.text) && commands[0].intent !== "HassNevermind") return [];
-  const mended = docked(apart(commands, reading), mending.text).map((command) => mending.mend(command, commands.length === 1));
+  if (commands.length === 1 && !excepted && isForbidden(mending.text) && commands[0].intent !== "HassNevermind")
+    return [];
+  const mended = docked(apart(commands, reading), mending.text).map((command) =>
+    mending.mend(command, commands.length === 1),
+  );
   return mended.filter(
     (command, i) =>
-      command.intent !== "" && isEvident(command, mending.text) && !mended.slice(0, i).some((earlier) => isRepeated(command, earlier)),
+      command.intent !== "" &&
+      isEvident(command, mending.text) &&
+      !mended.slice(0, i).some((earlier) => isRepeated(command, earlier)),
   );
 }

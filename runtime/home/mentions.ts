@@ -41,6 +41,8 @@ const MOST_MENTIONS = 9;
 /** Names shorter than this are found only where they are said exactly. */
 const LEAST_ALIKE = 5;
 const MOST_WORDS_ALIKE = 5;
+/** Names that sound alike to compare with, at most: in a house of numbered lamps all do. */
+const MOST_COMPARED = 400;
 const LEAST_LIKENESS = 0.74;
 /** What a name that is only alike must be worth more than. */
 const DOUBT = 2.5;
@@ -154,6 +156,7 @@ function alike(index: Index, joined: string): { name: Name; likeness: number } |
   let best: { name: Name; likeness: number } | undefined;
   for (const key of spread(soundOf(joined))) {
     for (const name of index.sounds.get(key) ?? []) {
+      if (tried.size >= MOST_COMPARED) return best;
       if (tried.has(name)) continue;
       tried.add(name);
       const steps = distance(joined, name.joined, most);

@@ -15,7 +15,7 @@ export interface Word {
 const UNITS: Readonly<Record<string, string>> = {
   "%": "percent",
   "°": "degrees",
-  "º": "degrees",
+  º: "degrees",
   k: "kelvin",
   c: "celsius",
   f: "fahrenheit",
@@ -41,7 +41,12 @@ const ONES: Readonly<Record<string, number>> = Object.fromEntries(
 const TENS: Readonly<Record<string, number>> = Object.fromEntries(
   "twenty thirty forty fifty sixty seventy eighty ninety".split(" ").map((word, i) => [word, 20 + 10 * i]),
 );
-const SPELLINGS: Readonly<Record<string, string>> = { fourty: "forty", ninty: "ninety", fiveteen: "fifteen", fourtyfive: "forty" };
+const SPELLINGS: Readonly<Record<string, string>> = {
+  fourty: "forty",
+  ninty: "ninety",
+  fiveteen: "fifteen",
+  fourtyfive: "forty",
+};
 const DURATION = /^(hours?|minutes?|seconds?)$/;
 const NEXT_SMALLER: Readonly<Record<string, string>> = { hour: "minutes", minute: "seconds" };
 
@@ -79,10 +84,10 @@ function pieces(sentence: string): Word[] {
     const unit = UNITS[plain] !== undefined && (!AFTER_NUMBER.has(plain) || number || before?.text === "degrees");
     if (found === "½" || found === "¼" || found === "¾") {
       const part = fraction(found, from, to);
-      if (number) words.push(sumOf(words.pop()!, part)); // 18½
+      if (number)
+        words.push(sumOf(words.pop()!, part)); // 18½
       else words.push(part);
-    }
-    else for (const text of spelled(unit ? UNITS[plain] : plain)) words.push({ text, from, to });
+    } else for (const text of spelled(unit ? UNITS[plain] : plain)) words.push({ text, from, to });
   }
   return words;
 }
@@ -130,7 +135,8 @@ function numberAt(words: readonly Word[], at: number): Read | undefined {
       if (digit === undefined || digit > 9 || !Number.isInteger(digit)) break;
       digits.push(digit);
     }
-    if (digits.length > 0) return { value: Number(`${whole.value}.${digits.join("")}`), count: whole.count + 1 + digits.length };
+    if (digits.length > 0)
+      return { value: Number(`${whole.value}.${digits.join("")}`), count: whole.count + 1 + digits.length };
   }
   return whole;
 }
@@ -165,7 +171,10 @@ function spokenNumber(words: readonly Word[], at: number): Read | undefined {
     seen = true;
   }
   if (!seen) return undefined;
-  for (const [word, times] of [["thousand", 1000], ["hundred", 100]] as const) {
+  for (const [word, times] of [
+    ["thousand", 1000],
+    ["hundred", 100],
+  ] as const) {
     if (text(i) !== word) continue;
     value *= times;
     i++;
@@ -190,7 +199,8 @@ function misheard(words: readonly Word[]): Word[] {
     if (word.text === "our" && /^(an?|half)$/.test(before) && i > 0) return { ...word, text: "hour" };
     if (word.text === "ad" && i === 0) return { ...word, text: "add" };
     const last = i === words.length - 1;
-    if (last && TENS[before] !== undefined && (word.text === "ate" || word.text === "for")) return { ...word, text: word.text === "ate" ? "eight" : "four" };
+    if (last && TENS[before] !== undefined && (word.text === "ate" || word.text === "for"))
+      return { ...word, text: word.text === "ate" ? "eight" : "four" };
     return word;
   });
 }
@@ -253,7 +263,12 @@ function duration(words: readonly Word[], at: number, out: Word[]): number {
   }
   // an hour and a half
   const unit = text(next).replace(/s$/, "");
-  if (NEXT_SMALLER[unit] && text(next + 1) === "and" && text(next + 2) === "a" && (text(next + 3) === "half" || text(next + 3) === "quarter")) {
+  if (
+    NEXT_SMALLER[unit] &&
+    text(next + 1) === "and" &&
+    text(next + 2) === "a" &&
+    (text(next + 3) === "half" || text(next + 3) === "quarter")
+  ) {
     const part = text(next + 3) === "half" ? 30 : 15;
     push(out, words[at], words[at + next + 3], count.value, text(next), "and", part, NEXT_SMALLER[unit]);
     return next + 4;
@@ -264,7 +279,12 @@ function duration(words: readonly Word[], at: number, out: Word[]): number {
   }
   // a minute thirty
   const rest = NEXT_SMALLER[unit] ? numberAt(words, at + next + 1) : undefined;
-  if (rest && Number.isInteger(count.value) && rest.value < 60 && !/^(hours?|minutes?|seconds?|percent|degrees|and|point)$/.test(text(next + 1 + rest.count))) {
+  if (
+    rest &&
+    Number.isInteger(count.value) &&
+    rest.value < 60 &&
+    !/^(hours?|minutes?|seconds?|percent|degrees|and|point)$/.test(text(next + 1 + rest.count))
+  ) {
     push(out, words[at], words[at + next + rest.count], count.value, text(next), "and", rest.value, NEXT_SMALLER[unit]);
     return next + 1 + rest.count;
   }
@@ -288,7 +308,11 @@ function number(words: readonly Word[], at: number, out: Word[]): number {
   const read = numberAt(words, at + negative);
   if (read) {
     let { value, count } = read;
-    if (text(negative + count) === "and" && text(negative + count + 1) === "a" && text(negative + count + 2) === "half") {
+    if (
+      text(negative + count) === "and" &&
+      text(negative + count + 1) === "a" &&
+      text(negative + count + 2) === "half"
+    ) {
       value += 0.5;
       count += 3;
     }

@@ -14,7 +14,19 @@ import type { Area, Entity, Floor, House, Intent } from "./types.ts";
 /** What "dim the lamp" sets, in percent; Home Assistant has no "less". */
 const DIMMED = 30;
 const MOST_EXCEPTED = 64;
-const NOT_SWITCHED = new Set(["sensor", "binary_sensor", "person", "weather", "todo", "sun", "zone", "device_tracker", "event", "image", "calendar"]);
+const NOT_SWITCHED = new Set([
+  "sensor",
+  "binary_sensor",
+  "person",
+  "weather",
+  "todo",
+  "sun",
+  "zone",
+  "device_tracker",
+  "event",
+  "image",
+  "calendar",
+]);
 /** Of these, at least one slot must be there. */
 const ONE_OF: Readonly<Record<string, readonly string[]>> = {
   HassLightSet: ["brightness", "color", "temperature"],
@@ -78,7 +90,11 @@ class Resolver {
     const info = CATALOGUE.intents[intent];
     if (!info) return undefined;
     const list = this.listOf(intent);
-    if (list) return this.command({ intent: intent.replace("ShoppingList", "List"), slots: new Map([...slots, ["name", list]]) });
+    if (list)
+      return this.command({
+        intent: intent.replace("ShoppingList", "List"),
+        slots: new Map([...slots, ["name", list]]),
+      });
     const place = this.place(slots);
     const out: Record<string, string | number> = {};
     let except: Candidate | undefined;
@@ -104,7 +120,8 @@ class Resolver {
     if (place.floor) out.floor = place.floor.name;
     const excepted = slots.get("except");
     if (excepted?.kind === "name") except = this.reading.mentions[excepted.index]?.candidates[0];
-    if (Object.entries(info.slots).some(([slot, { required }]) => required && out[slot] === undefined)) return undefined;
+    if (Object.entries(info.slots).some(([slot, { required }]) => required && out[slot] === undefined))
+      return undefined;
     if (ONE_OF[intent] && !ONE_OF[intent].some((slot) => out[slot] !== undefined)) return undefined;
     return { name: intent, slots: ordered(out), ...(except && { except }) };
   }
@@ -113,7 +130,11 @@ class Resolver {
   private listOf(intent: string): SlotValue | undefined {
     if (!intent.startsWith("HassShoppingList")) return undefined;
     const index = this.reading.mentions.findIndex(({ candidates: [candidate] }) => {
-      return candidate.kind === "entity" && candidate.entity.domain === "todo" && !/shopping.?list/i.test(candidate.entity.id + candidate.entity.name);
+      return (
+        candidate.kind === "entity" &&
+        candidate.entity.domain === "todo" &&
+        !/shopping.?list/i.test(candidate.entity.id + candidate.entity.name)
+      );
     });
     return index < 0 ? undefined : { kind: "name", index };
   }
@@ -194,10 +215,16 @@ function ordered(slots: Record<string, string | number>): Record<string, string 
 }
 
 /** The same intent for everything that it means but one thing: rooms as a whole where nothing of them is left out. */
-function allBut({ name, slots }: { name: string; slots: Slots }, except: Candidate, house: House): Intent[] | undefined {
+function allBut(
+  { name, slots }: { name: string; slots: Slots },
+  except: Candidate,
+  house: House,
+): Intent[] | undefined {
   const { area: areaName, floor: floorName, domain, device_class: deviceClass, ...rest } = slots;
   const left = (entity: Entity) =>
-    except.kind === "entity" ? entity.id === except.entity.id : except.kind === "area" && entity.area === except.area.id;
+    except.kind === "entity"
+      ? entity.id === except.entity.id
+      : except.kind === "area" && entity.area === except.area.id;
   const areaOf = (entity: Entity) => house.areas.find(({ id }) => id === entity.area);
   const meant = house.entities.filter((entity) => {
     if (domain !== undefined && entity.domain !== domain) return false;
@@ -208,7 +235,10 @@ function allBut({ name, slots }: { name: string; slots: Slots }, except: Candida
   });
   if (!meant.some(left)) return undefined; // it would be no exception
   const intents: Intent[] = [];
-  const targets = { ...(domain !== undefined && { domain }), ...(deviceClass !== undefined && { device_class: deviceClass }) };
+  const targets = {
+    ...(domain !== undefined && { domain }),
+    ...(deviceClass !== undefined && { device_class: deviceClass }),
+  };
   const byArea = new Map<Area | undefined, Entity[]>();
   for (const entity of meant) {
     const area = areaOf(entity);

@@ -15,7 +15,10 @@ import { HOME_TOKENS, idFor, tokenId } from "./tokens.ts";
 const WITH_EXCEPTIONS = new Set(["HassTurnOn", "HassTurnOff"]);
 const ANY_DOMAIN = HOME_TOKENS.filter((token) => token.startsWith("<d:"));
 const ANY_CLASS = HOME_TOKENS.filter((token) => token.startsWith("<c:"));
-const STATES = "on off open closed locked unlocked home not_home work school opening closing playing paused idle cleaning docked mowing returning".split(" ");
+const STATES =
+  "on off open closed locked unlocked home not_home work school opening closing playing paused idle cleaning docked mowing returning".split(
+    " ",
+  );
 
 /** Domains of the entities that an intent's `name` can be; undefined = any. */
 export function nameDomains(intent: string): ReadonlySet<string> | undefined {
@@ -28,7 +31,9 @@ export function nameDomains(intent: string): ReadonlySet<string> | undefined {
 export function slotsOf(intent: string): [name: string, info: SlotInfo][] {
   const { slots } = CATALOGUE.intents[intent];
   const own = Object.entries(slots).filter(([name]) => name !== "response");
-  const all = WITH_EXCEPTIONS.has(intent) ? [...own, ["except", { kind: "name", required: false }] as [string, SlotInfo]] : own;
+  const all = WITH_EXCEPTIONS.has(intent)
+    ? [...own, ["except", { kind: "name", required: false }] as [string, SlotInfo]]
+    : own;
   return all.sort(([a], [b]) => (a < b ? -1 : 1));
 }
 

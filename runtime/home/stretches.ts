@@ -25,7 +25,10 @@ export function whole(slot: string, { from, to }: Stretch, text: string, reading
   if (slot !== "item" && slot !== "name" && slot !== "search_query") return { from, to };
   const gap = (i: number) => text.slice(reading.words[i - 1].to, reading.words[i].from);
   const inName = (i: number) => reading.mentions.some((mention) => i >= mention.from && i < mention.to);
-  const ends = (i: number) => AFTER.has(reading.words[i].text) || FUNCTION_WORDS.has(reading.words[i].text) || reading.words[i].value !== undefined;
+  const ends = (i: number) =>
+    AFTER.has(reading.words[i].text) ||
+    FUNCTION_WORDS.has(reading.words[i].text) ||
+    reading.words[i].value !== undefined;
   const hyphen = (i: number) => /^[-–/&]$/.test(gap(i));
   const close = (i: number) => /^\s+$/.test(gap(i)) && !inName(i);
   let begin = from;
@@ -35,7 +38,8 @@ export function whole(slot: string, { from, to }: Stretch, text: string, reading
     const said = reading.words[i].text;
     return !COMMON_WORDS.has(said) && !VERBS.has(said) && reading.words[i].value === undefined && !inName(i);
   };
-  while (slot !== "search_query" && begin > 0 && (hyphen(begin) || (/^\s+$/.test(gap(begin)) && joins(begin - 1)))) begin--;
+  while (slot !== "search_query" && begin > 0 && (hyphen(begin) || (/^\s+$/.test(gap(begin)) && joins(begin - 1))))
+    begin--;
   return { from: begin, to: end };
 }
 

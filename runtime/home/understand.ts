@@ -2,23 +2,22 @@
 
 import type { Phi } from "../api.ts";
 import { type Command, decodeAnswer } from "./answer.ts";
-import { idOf } from "./mentions.ts";
 import { mend } from "./mending.ts";
-import { type Reading, promptOf, read } from "./reading.ts";
+import { idOf } from "./mentions.ts";
+import { promptOf, type Reading, read } from "./reading.ts";
 import { resolve } from "./resolve.ts";
 import { shapeOf } from "./shape.ts";
+import { areaCalled } from "./targets.ts";
 import { tokenOf } from "./tokens.ts";
-import type { Area, Explanation, House, Intent, Understanding } from "./types.ts";
+import type { Explanation, House, Intent, Understanding } from "./types.ts";
 
 /** What understanding needs of the embedded model. */
 export type HomeModel = Pick<Phi, "tokenize" | "generate">;
 
 export interface UnderstandOptions {
   house: House;
-  /** In which the sentence was heard. */
-  area?: Area;
-  /** The embedded model. */
-  phi: HomeModel;
+  /** Name, alias or id of the area in which the sentence was heard. */
+  area?: string;
   /** Below this confidence the answer is "not a command". */
   threshold?: number;
   /** Also say how it was understood. */
@@ -32,13 +31,14 @@ const MOST_TOKENS = 96;
 export const THRESHOLD = 0.55;
 
 /** Understands one sentence. Throws what the model throws; E_CANCELLED where `signal` fires. */
-export async function understand(text: string, options: UnderstandOptions): Promise<Understanding> {
+export async function understand(model: HomeModel, text: string, options: UnderstandOptions): Promise<Understanding> {
   const start = performance.now();
-  const { house, area: heard, phi: model, threshold = THRESHOLD, explain, signal } = options;
+  const { house, area, threshold = THRESHOLD, explain, signal } = options;
+  const heard = area === undefined ? undefined : areaCalled(house, area);
   const reading = read(text.slice(0, MOST_CHARACTERS), house, heard !== undefined);
   const finish = (intents: Intent[], confidence: number, more?: Explanation): Understanding => {
     const ms = performance.now() - start;
-    return { text, intents, confidence, ms, ...(explain && { explanation: more ?? nothingRead(reading) }) };
+    return { text, intents, confidence, ms, ...(explain && { explain: more ?? nothingRead(reading) }) };
   };
   if (reading.words.length === 0 || text.length > MOST_CHARACTERS) return finish([], 1);
   const pieces = await piecesOf(model, reading);
@@ -56,7 +56,10 @@ export async function understand(text: string, options: UnderstandOptions): Prom
   if (!explain) return finish(intents, confidence);
   return finish(intents, confidence, {
     ...nothingRead(reading),
-    answer: tokens.map((id, i) => ({ token: tokenOf(id) ?? wordOf(id, pieces, reading), probability: probabilities[i] })),
+    answer: tokens.map((id, i) => ({
+      token: tokenOf(id) ?? wordOf(id, pieces, reading),
+      probability: probabilities[i],
+    })),
     meant: resolved ?? [],
     ...(refused !== undefined && { refused }),
   });
@@ -86,9 +89,19 @@ async function piecesOf(model: HomeModel, { words }: Reading): Promise<number[][
   return out;
 }
 
-async function answerOf(model: HomeModel, reading: Reading, pieces: readonly (readonly number[])[], signal?: AbortSignal) {
+async function answerOf(
+  model: HomeModel,
+  reading: Reading,
+  pieces: readonly (readonly number[])[],
+  signal?: AbortSignal,
+) {
   const automaton = shapeOf(reading, pieces);
-  const generation = model.generate(promptOf(reading, pieces), { automaton, maxTokens: MOST_TOKENS, logprobs: 0, signal });
+  const generation = model.generate(promptOf(reading, pieces), {
+    automaton,
+    maxTokens: MOST_TOKENS,
+    logprobs: 0,
+    signal,
+  });
   const tokens: number[] = [];
   const probabilities: number[] = [];
   for await (const delta of generation) {
@@ -105,7 +118,10 @@ function nothingRead({ words, mentions }: Reading): Explanation {
   return {
     words: words.map(({ text }) => text),
     names: mentions.map(({ from, to, likeness, candidates }) => ({
-      said: words.slice(from, to).map(({ text }) => text).join(" "),
+      said: words
+        .slice(from, to)
+        .map(({ text }) => text)
+        .join(" "),
       likeness,
       candidates: candidates.map(idOf),
     })),

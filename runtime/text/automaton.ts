@@ -23,7 +23,8 @@ export function automatonConstraint(
     offsets.every((offset, s) => s === 0 || offset >= offsets[s - 1]) &&
     ids.every((id) => id < vocabSize) &&
     targets.every((state) => state < states);
-  if (!sound) throw new PiPhiError("E_USAGE", "The automaton's states, edges and tokens do not fit together. Build it anew.");
+  if (!sound)
+    throw new PiPhiError("E_USAGE", "The automaton's states, edges and tokens do not fit together. Build it anew.");
   return new AutomatonConstraint(automaton, vocabSize, eosIds);
 }
 
@@ -58,7 +59,11 @@ class AutomatonConstraint implements Constraint {
   forced(): readonly number[] {
     const { offsets, ids, targets, accepting } = this.automaton;
     const forced: number[] = [];
-    for (let at = this.state; !accepting[at] && offsets[at + 1] - offsets[at] === 1 && forced.length < 16; at = targets[offsets[at]]) {
+    for (
+      let at = this.state;
+      !accepting[at] && offsets[at + 1] - offsets[at] === 1 && forced.length < 16;
+      at = targets[offsets[at]]
+    ) {
       forced.push(ids[offsets[at]]);
     }
     return forced;

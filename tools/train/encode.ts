@@ -81,7 +81,8 @@ class Pointer {
     const wanted = wordsOf(text).map((word) => word.text);
     const { words } = this.reading;
     for (let from = 0; wanted.length > 0 && from + wanted.length <= words.length; from++) {
-      if (wanted.every((word, i) => words[from + i].text === word)) return { kind: "text", from, to: from + wanted.length };
+      if (wanted.every((word, i) => words[from + i].text === word))
+        return { kind: "text", from, to: from + wanted.length };
     }
     throw new Unusable("no stretch");
   }
@@ -100,7 +101,16 @@ const { model } = JSON.parse(readFileSync(tokenizerFile, "utf8"));
 const tokens = Object.keys(model.vocab).sort((a, b) => model.vocab[a] - model.vocab[b]);
 const merges = model.merges.map((merge: string | string[]) => (Array.isArray(merge) ? merge.join(" ") : merge));
 const types = tokens.map((token) => (token === "<|endoftext|>" ? 3 : 1));
-const tokenizer = createTokenizer({ model: "gpt2", tokens, types, merges, bosId: END_ID, eosId: END_ID, eotId: undefined, addBos: false });
+const tokenizer = createTokenizer({
+  model: "gpt2",
+  tokens,
+  types,
+  merges,
+  bosId: END_ID,
+  eosId: END_ID,
+  eotId: undefined,
+  addBos: false,
+});
 const known = new Map<string, number[]>();
 const encode = (text: string) => {
   let ids = known.get(text);
@@ -148,4 +158,7 @@ if (plain !== "-") {
   }
 }
 file.end();
-console.log(`${inHouses} in houses, ${examples - inHouses} without; ${(tokensTotal / examples).toFixed(1)} tokens each; left out:`, dropped);
+console.log(
+  `${inHouses} in houses, ${examples - inHouses} without; ${(tokensTotal / examples).toFixed(1)} tokens each; left out:`,
+  dropped,
+);
