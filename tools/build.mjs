@@ -68,7 +68,7 @@ async function build() {
         "devices/node/index.ts",
         "devices/node/home/index.ts",
         "devices/node/worker.ts",
-        "devices/node/trial.ts",
+        "devices/node/trial-child.ts",
         "tools/cli.ts",
         "tools/home/evaluate.ts",
       ],

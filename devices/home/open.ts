@@ -70,7 +70,7 @@ export async function understandIn(
   if (typeof text !== "string") throw new PiPhiError("E_USAGE", "The sentence must be a text. Pass a string.");
   const house = given instanceof LiveHouse ? given.house : given;
   const stateOf: StateOf | undefined = given instanceof LiveHouse ? (id) => given.state(id) : undefined;
-  const understood = await read(phi, text, { house, area: whereSaid(house, area)?.id, explain, signal });
+  const understood = await read(text, { house, area: whereSaid(house, area), phi, explain, signal });
   const intents = understood.intents.map((intent): SpokenIntent => {
     const spoken = speech === "plain" ? speak(house, intent, text, stateOf) : spokenTemplate(house, intent, text);
     return spoken === undefined ? intent : { ...intent, text: spoken };

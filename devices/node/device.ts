@@ -7,8 +7,9 @@ import type { Device, MappedFile, Thread } from "../../runtime/device.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { createWasiHost } from "../wasi/host.ts";
 import { openAhead } from "./direct.ts";
-import { engineName, retreat } from "./engine-flags.ts";
+import { retreat } from "./engine-flags.ts";
 import { openFile } from "./files.ts";
+import { hostName } from "./host.ts";
 import { keptFiles } from "./kept.ts";
 import { thisMachine } from "./machine.ts";
 import { adviseHugePages, mapFile, releasePages } from "./mapping.ts";
@@ -21,7 +22,7 @@ import { PRIVATE_MODE, removeLeftovers, writeAtomically } from "./writing.ts";
 export function nodeDevice(): Device {
   let gauge: ReturnType<typeof pressureGauge> | undefined;
   return {
-    name: `${engineName()}, ${process.platform} ${process.arch}`,
+    name: `${hostName()} ${process.platform} ${process.arch}`,
     // Looked at where it is asked for: most threads do not.
     get threads() {
       return thisMachine().threads;
@@ -75,6 +76,9 @@ export function engineBytes(threads: number): number {
   return (32 << 20) + threads * (8 << 20);
 }
 
+/** A thread begins within milliseconds; on a board that swaps, within seconds. */
+const START_LIMIT_MS = 30_000;
+
 /** V8 would let short-lived objects pile up to 48 MB in each thread before it looks for garbage. */
 const YOUNG_GENERATION_MB = { engine: 6, team: 1, reader: 1, packer: 4, promoter: 1 };
 export type ThreadRole = keyof typeof YOUNG_GENERATION_MB;
@@ -83,13 +87,14 @@ export type ThreadRole = keyof typeof YOUNG_GENERATION_MB;
 export function startThread(role: ThreadRole): Thread {
   const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB[role] };
   // The caller's own arguments, such as --input-type, are not for this file.
-  const worker = startWorker({ workerData: { role }, resourceLimits, execArgv: [] });
+  const worker = createWorker({ workerData: { role }, resourceLimits, execArgv: [] });
   let ended = false;
   worker.once("error", () => (ended = true));
   return {
     post: (message) => worker.postMessage(message),
     onMessage: (listener) => worker.on("message", listener),
     onFailure(listener) {
+      failUnlessOnline(worker, listener);
       worker.once("error", listener);
       worker.once("exit", (code) => {
         if (!ended && code !== 0) listener(new Error(`the thread exited with ${code}`));
@@ -103,15 +108,26 @@ export function startThread(role: ThreadRole): Thread {
   };
 }
 
-function startWorker(options: WorkerOptions): Worker {
+/** Throws E_ENGINE with what to allow where Node or Deno runs programs with few permissions. */
+function createWorker(options: WorkerOptions): Worker {
   try {
     return new Worker(distPath("devices/node/worker.js"), options);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ERR_ACCESS_DENIED") throw error;
-    const message =
-      "Node's permission model keeps PiPhi from starting threads. Start node with --allow-worker, --allow-fs-read=* and, for packs, --allow-fs-write and --allow-addons.";
-    throw new PiPhiError("E_ENGINE", message, { permission: "worker" });
+    throw new PiPhiError(
+      "E_ENGINE",
+      "Node's permission model forbids threads, and the engine runs in one. Start Node with --allow-worker and --allow-fs-read=*.",
+      { permission: "worker" },
+    );
   }
+}
+
+/** Whoever waits for a thread that does not begin to run is told so. */
+function failUnlessOnline(worker: Worker, listener: (error: Error) => void): void {
+  const timer = setTimeout(() => {
+    listener(new Error(`it did not begin to run within ${START_LIMIT_MS / 1000} s`));
+  }, START_LIMIT_MS).unref();
+  for (const event of ["online", "exit"] as const) worker.once(event, () => clearTimeout(timer));
 }
 
 /** Peak resident bytes: VmHWM on Linux, where `maxRSS` would also count what ran in the process before exec. */

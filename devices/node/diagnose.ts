@@ -9,11 +9,11 @@ import { engineChecks } from "./doctor/engine.ts";
 import { memoryChecks } from "./doctor/memory.ts";
 import { processorChecks } from "./doctor/processor.ts";
 import { storageCheck } from "./doctor/storage.ts";
-import { prepareEngine, runTrial } from "./engine-trial.ts";
 import { thisMachine } from "./machine.ts";
 import { storeFolder } from "./paths.ts";
 import { runProgram } from "./thermal.ts";
 import { HOST_TREE } from "./tree.ts";
+import { settleEngineFlags } from "./trial.ts";
 
 export interface Diagnosis {
   checks: Check[];
@@ -21,9 +21,7 @@ export interface Diagnosis {
 }
 
 export async function diagnose(): Promise<Diagnosis> {
-  // An answer ends in a process of its own: a fault of the engine there would end this one without a word.
-  const trial = await runTrial("fast");
-  await prepareEngine();
+  const trial = await settleEngineFlags(true);
   const kernels = await examineKernels(nodeDevice());
   const checks = [
     ...engineChecks(kernels, trial),

@@ -6,12 +6,12 @@ import { denseOf, type PlanningDevice } from "../../runtime/options.ts";
 import { estimateModel } from "../../runtime/plan/estimate.ts";
 import { withStorage } from "../profiles/profiles.ts";
 import { nodeDevice, startThread } from "./device.ts";
-import { prepareEngine } from "./engine-trial.ts";
 import { openFile } from "./files.ts";
 import { EMBEDDED_MODEL } from "./paths.ts";
 import { readSpeed } from "./read-speed.ts";
 import { packFor, SMALLEST_BYTES } from "./store.ts";
 import { type DeviceEstimate, estimateFor } from "./targets.ts";
+import { settleEngineFlags } from "./trial.ts";
 
 export * from "../../runtime/index.ts";
 export { DEVICE_IDS, TARGETS } from "../profiles/profiles.ts";
@@ -36,7 +36,7 @@ export interface NodeLoadOptions extends LoadOptions {
  * @throws PiPhiError for files, options and machines that cannot work
  */
 export async function load(model: string = EMBEDDED_MODEL, options: NodeLoadOptions = {}): Promise<Phi> {
-  await prepareEngine();
+  await settleEngineFlags();
   const { pack, ...rest } = options;
   const { onProgress, signal } = options;
   const stored = { dense: denseOf(options), make: pack ?? false, onProgress, signal };

@@ -5,8 +5,9 @@ import os from "node:os";
 import path from "node:path";
 import type { MachineSpeed } from "../../runtime/device.ts";
 import { PROFILES, type Profile, type StorageKind, speedOf, type Target, targetOfSize } from "../profiles/profiles.ts";
+import { threadsWithin } from "./address-space.ts";
 import { cgroupCpus } from "./cgroup.ts";
-import { addressSpaceLimit, meminfo, threadsWithin } from "./memory.ts";
+import { meminfo } from "./memory.ts";
 import { storeFolder } from "./paths.ts";
 import { HOST_TREE, type Tree } from "./tree.ts";
 
@@ -61,10 +62,7 @@ export function detectMachine(surroundings: Surroundings = surroundingsOfHost())
     target,
     cores,
     ...(quota === undefined ? {} : { quota }),
-    threads: Math.min(
-      defaultThreads(cores.fast, surroundings.parallelism, quota),
-      threadsWithin(addressSpaceLimit(tree) ?? Number.POSITIVE_INFINITY),
-    ),
+    threads: Math.min(defaultThreads(cores.fast, surroundings.parallelism, quota), threadsWithin(tree)),
     features: featuresOf(tree),
     ...(storage ? { storage } : {}),
     speed: { ...speedOf(target.profile, storage), cores: cores.fast },

@@ -21,19 +21,3 @@ export function meminfoLine(name: string, text: string): number | undefined {
   const match = new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text);
   return match ? Number(match[1]) * 1024 : undefined;
 }
-
-/** The process's limit of addresses in bytes (ulimit -v); Infinity where there is none, undefined where nobody tells. */
-export function addressSpaceLimit(tree: Tree = HOST_TREE): number | undefined {
-  const limit = /^Max address space\s+(\S+)/m.exec(tree.read("/proc/self/limits") ?? "")?.[1];
-  if (limit === undefined) return undefined;
-  return limit === "unlimited" ? Number.POSITIVE_INFINITY : Number(limit);
-}
-
-/** What the engine and the trap around its memory take of the addresses, and each thread more (measured, Node 20 and 24). */
-const ENGINE_ADDRESSES = 10 * 2 ** 30;
-const THREAD_ADDRESSES = 2 * 2 ** 30;
-
-/** Threads that a limit of addresses has room for: V8 ends the process where one more cannot reserve its own. */
-export function threadsWithin(limit: number): number {
-  return Math.max(1, Math.floor((limit - ENGINE_ADDRESSES) / THREAD_ADDRESSES));
-}

@@ -3,7 +3,7 @@
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { setting } from "./engine-flags.ts";
+import { environment } from "./host.ts";
 
 /** Folder of the built files: kernels, workers, the embedded model. */
 const DIST = distFolder(import.meta.url);
@@ -23,5 +23,5 @@ export const EMBEDDED_MODEL = distPath("models/home.gguf");
 
 /** The local store: $PIPHI_HOME, by default ~/.cache/piphi. */
 export function storeFolder(): string {
-  return path.resolve(setting("PIPHI_HOME") || path.join(os.homedir(), ".cache", "piphi"));
+  return path.resolve(environment("PIPHI_HOME") || path.join(os.homedir(), ".cache", "piphi"));
 }

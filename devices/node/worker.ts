@@ -5,6 +5,7 @@ import { Member, type Membership } from "../../runtime/engine/member.ts";
 import { serveEngine } from "../../runtime/engine/service.ts";
 import type { ToEngine } from "../../runtime/protocol.ts";
 import { type ReaderTask, serveReader } from "../../runtime/residence/reader.ts";
+import { explainMemory } from "./address-space.ts";
 import { nodeDevice, type ThreadRole } from "./device.ts";
 import { type PackTask, servePacker } from "./packing.ts";
 import { promote } from "./promotion.ts";
@@ -14,7 +15,9 @@ const device = nodeDevice();
 
 const roles: Record<ThreadRole, () => void> = {
   engine() {
-    const listener = serveEngine(device, (message) => port.postMessage(message));
+    const listener = serveEngine(device, (message) => {
+      port.postMessage(message.type === "error" ? { ...message, error: explainMemory(message.error) } : message);
+    });
     port.on("message", (message: ToEngine) => listener(message));
   },
   team() {

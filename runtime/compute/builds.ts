@@ -88,7 +88,6 @@ export async function examineKernels(device: Device): Promise<KernelReport[]> {
 
 /** The fastest build that this engine accepts and that passes its self-test; `only` restricts the choice. */
 export async function chooseKernels(device: Device, only?: KernelBuild): Promise<KernelChoice> {
-  requireSimd();
   const reasons: string[] = [];
   for (const build of only ? [only] : BUILDS) {
     try {
@@ -100,54 +99,26 @@ export async function chooseKernels(device: Device, only?: KernelBuild): Promise
       reasons.push(`${build}: ${PiPhiError.from(error).message}`);
     }
   }
-  const message = `WebAssembly SIMD does not work here (${reasons.join("; ")}). PiPhi needs Node 20, Chrome 91, Firefox 89 or Safari 16.4, or newer.`;
-  throw new PiPhiError("E_ENGINE", message, { reasons });
+  throw new PiPhiError("E_ENGINE", `The kernels do not run here: ${obstacle(reasons)}`, { reasons });
 }
 
-/** (module (func (result v128) i32.const 0 i8x16.splat)): what every engine with SIMD accepts. */
-const SIMD_PROBE = Uint8Array.of(
-  0,
-  97,
-  115,
-  109,
-  1,
-  0,
-  0,
-  0,
-  1,
-  5,
-  1,
-  96,
-  0,
-  1,
-  123,
-  3,
-  2,
-  1,
-  0,
-  10,
-  8,
-  1,
-  6,
-  0,
-  65,
-  0,
-  253,
-  15,
-  11,
-);
+/** The smallest module with a 128-bit vector: (func (result v128) i32.const 0, i8x16.splat). */
+const SIMD_MODULE = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11,
+];
 
-/** Before anything is read: throws E_ENGINE that says what is missing, where no build can work. */
-export function requireSimd(): void {
+/** What the engine lacks, and what to do. */
+function obstacle(reasons: readonly string[]): string {
   if (typeof WebAssembly === "undefined") {
-    const message =
-      "WebAssembly is switched off in this engine. Start it without --jitless, or in another browser mode.";
-    throw new PiPhiError("E_ENGINE", message, { missing: "WebAssembly" });
+    return "this engine has WebAssembly turned off. Start it without --jitless, or without the browser's lockdown mode.";
   }
-  if (WebAssembly.validate(SIMD_PROBE)) return;
-  const message =
-    "This engine has no WebAssembly SIMD: its processor lacks SSE4.1 or NEON, or SIMD is switched off. Use a newer processor, or start it without flags that disable SIMD.";
-  throw new PiPhiError("E_ENGINE", message, { missing: "SIMD" });
+  if (reasons.some((reason) => /content.security.policy|unsafe-eval|blocked by CSP/i.test(reason))) {
+    return "the page's Content-Security-Policy forbids WebAssembly. Add 'wasm-unsafe-eval' to its script-src.";
+  }
+  if (!WebAssembly.validate(Uint8Array.from(SIMD_MODULE))) {
+    return "this engine or processor has no WebAssembly SIMD. It takes Node 20, Chrome 91, Firefox 89 or Safari 16.4, and on x64 a processor with SSE4.1.";
+  }
+  return `${reasons.join("; ")}. Update the engine, and report this if it is the newest: piphi doctor shows more.`;
 }
 
 /** Compiles and examines a build; once more without the compiler's risks where the self-test fails with them. */

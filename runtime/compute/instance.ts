@@ -12,8 +12,11 @@ export function allocateMemory(bytes: number, shared: boolean): WebAssembly.Memo
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    const message = `This machine refused ${Math.ceil(bytes / 1048576)} MiB of memory. Close other programs, or use a shorter context or a smaller quantization. Where the process's address space is limited (ulimit -v), raise the limit, or start node with --disable-wasm-trap-handler, which takes 10 GiB less of it.`;
-    throw new PiPhiError("E_MEMORY", message, { needBytes: bytes });
+    throw new PiPhiError(
+      "E_MEMORY",
+      `This machine refused ${Math.ceil(bytes / 1048576)} MiB of memory. Close other programs, or use a shorter context or a smaller quantization.`,
+      { needBytes: bytes, refusedBytes: bytes },
+    );
   }
 }
 

@@ -9,7 +9,7 @@
  * Rows that want logits go last, so that one number says which those are. All bits are those that each request gets alone.
  */
 
-import { type Pool, sharedStart } from "../cache/pool.ts";
+import { type Pool, sharedStart, WORTH_TOKENS } from "../cache/pool.ts";
 import type { Row, Sequence } from "../cache/sequence.ts";
 import { type Signals, STOP_ALL } from "../compute/team.ts";
 import { PiPhiError } from "../errors.ts";
@@ -47,8 +47,8 @@ interface Share {
   asked: Rows;
 }
 
-/** Tokens that are soon read for another make it worth to wait for them. */
-const WORTH_WAITING = 64;
+/** So many tokens that are soon read for another are worth to wait for. */
+const WORTH_WAITING = 8;
 
 export class Schedule {
   private waiting: Entry[] = [];
@@ -178,7 +178,7 @@ export class Schedule {
       return work.wanted > 1 && sequence.dropped === 0 && sequence.length < shared ? shared : 0;
     });
     const most = Math.max(0, ...toCome);
-    return most >= WORTH_WAITING && most >= this.means.pool.longest(ask.ids) + WORTH_WAITING;
+    return most >= WORTH_TOKENS && most >= this.means.pool.longest(ask.ids) + WORTH_WAITING;
   }
 
   /** Takes leave of those that have ended. */

@@ -77,5 +77,5 @@ export interface Understanding {
   /** How sure it is that these, or none, are meant: 0 to 1. */
   confidence: number;
   ms: number;
-  explain?: Explanation;
+  explanation?: Explanation;
 }

@@ -7,17 +7,18 @@ import { idOf } from "./mentions.ts";
 import { promptOf, type Reading, read } from "./reading.ts";
 import { resolve } from "./resolve.ts";
 import { shapeOf } from "./shape.ts";
-import { areaCalled } from "./targets.ts";
 import { tokenOf } from "./tokens.ts";
-import type { Explanation, House, Intent, Understanding } from "./types.ts";
+import type { Area, Explanation, House, Intent, Understanding } from "./types.ts";
 
 /** What understanding needs of the embedded model. */
 export type HomeModel = Pick<Phi, "tokenize" | "generate">;
 
 export interface UnderstandOptions {
   house: House;
-  /** Name, alias or id of the area in which the sentence was heard. */
-  area?: string;
+  /** In which the sentence was heard. */
+  area?: Area;
+  /** The embedded model. */
+  phi: HomeModel;
   /** Below this confidence the answer is "not a command". */
   threshold?: number;
   /** Also say how it was understood. */
@@ -27,20 +28,21 @@ export interface UnderstandOptions {
 
 const MOST_CHARACTERS = 1000;
 const MOST_TOKENS = 96;
+/** Nobody says these: what holds them is no sentence. */
+const CONTROLS = /[^\P{Cc}\s]/u;
 /** See tools/train/README.md for how it was chosen. */
 export const THRESHOLD = 0.55;
 
 /** Understands one sentence. Throws what the model throws; E_CANCELLED where `signal` fires. */
-export async function understand(model: HomeModel, text: string, options: UnderstandOptions): Promise<Understanding> {
+export async function understand(text: string, options: UnderstandOptions): Promise<Understanding> {
   const start = performance.now();
-  const { house, area, threshold = THRESHOLD, explain, signal } = options;
-  const heard = area === undefined ? undefined : areaCalled(house, area);
+  const { house, area: heard, phi: model, threshold = THRESHOLD, explain, signal } = options;
   const reading = read(text.slice(0, MOST_CHARACTERS), house, heard !== undefined);
   const finish = (intents: Intent[], confidence: number, more?: Explanation): Understanding => {
     const ms = performance.now() - start;
-    return { text, intents, confidence, ms, ...(explain && { explain: more ?? nothingRead(reading) }) };
+    return { text, intents, confidence, ms, ...(explain && { explanation: more ?? nothingRead(reading) }) };
   };
-  if (reading.words.length === 0 || text.length > MOST_CHARACTERS) return finish([], 1);
+  if (reading.words.length === 0 || text.length > MOST_CHARACTERS || CONTROLS.test(text)) return finish([], 1);
   const pieces = await piecesOf(model, reading);
   const { tokens, probabilities } = await answerOf(model, reading, pieces, signal);
   const commands = decodeAnswer(tokens, pieces);

@@ -1,7 +1,17 @@
 /** The ratios of the benchmark of many conversations. */
 
 import { describe, expect, test } from "vitest";
-import { formatGoals, gaps, goalsOf, isMet, median } from "../../tools/bench/many/report.mjs";
+import {
+  formatGoals,
+  gaps,
+  goalOfRestart,
+  goalOfShared,
+  goalOfTurn,
+  goalsBeside,
+  goalsTogether,
+  isMet,
+  median,
+} from "../../tools/bench/many/report.mjs";
 
 const RUN = {
   alone: { tokens: 31, ms: 3100 },
@@ -19,15 +29,23 @@ const RUN = {
   shared: { conversations: 8, prefix: 500, computed: 500 },
 };
 
+const goals = [
+  ...goalsTogether(RUN),
+  ...goalsBeside(RUN),
+  ...goalOfTurn(RUN.turn),
+  ...goalOfRestart(RUN.restart),
+  ...goalOfShared(RUN.shared),
+];
+
 describe("goals", () => {
   test("are ratios of what was measured", () => {
-    const values = goalsOf(RUN).map(({ value }: { value: number }) => Number(value.toFixed(3)));
+    const values = goals.map(({ value }: { value: number }) => Number(value.toFixed(3)));
     expect(values).toEqual([1.192, 0.98, 2.5, 1.2, 1.3, 0.025, 1]);
-    expect(goalsOf(RUN).map(isMet)).toEqual([false, true, true, true, true, true, true]);
+    expect(goals.map(isMet)).toEqual([false, true, true, true, true, true, true]);
   });
 
   test("are printed a line each, with what they should be", () => {
-    const lines = formatGoals(goalsOf(RUN)).split("\n");
+    const lines = formatGoals(goals).split("\n");
     expect(lines).toHaveLength(7);
     expect(lines[0]).toMatch(/^2 answers at once: tokens of one +1\.19 {3}at least 2\.2 {3}missed$/);
     expect(lines[3]).toMatch(/ 1\.20 {3}at most 1\.25$/);

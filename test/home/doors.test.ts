@@ -1,7 +1,7 @@
-/** The doors of `piphi/home`: a house from the example or from Home Assistant, the place where a sentence was said, what to say. */
+/** The doors of `piphi/home`, with the embedded model. */
 
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Home, openHome, readHouse, targetsOf, understand, unload } from "../../devices/node/home/index.ts";
 import { FakeHomeAssistant, TOKEN } from "../fixtures/home-assistant.ts";
 
@@ -14,52 +14,89 @@ beforeAll(async () => {
 
 afterAll(() => home.close());
 
-it("understands two commands in the example's house, and says what to say", async () => {
-  const text = "turn off the lamp in the office and set a timer for ten minutes";
-  const { intents } = await home.understand(text);
-  expect(intents).toMatchObject([
-    { name: "HassTurnOff", text: expect.stringMatching(/^Turned off the lights?$/) },
-    { name: "HassStartTimer", slots: { minutes: 10 }, text: "Timer set for 10 minutes" },
-  ]);
-  // By its name, or as the office's only light.
-  expect(targetsOf(home.house, intents[0]).map(({ id }) => id)).toEqual(["light.desk_lamp"]);
-});
-
-it("knows where a sentence was said: by an area's id or alias, or by a satellite", async () => {
-  for (const [area, name] of [
-    ["living", "Living Room"],
-    ["LOUNGE", "Living Room"],
-    ["assist_satellite.bedside", "Bedroom"],
-  ]) {
-    const { intents } = await home.understand("turn on the lights", { area });
-    expect(intents).toMatchObject([{ name: "HassTurnOn", slots: { area: name, domain: "light" } }]);
-  }
-});
-
-it("follows Home Assistant: a new name is understood at once, and a question is answered", async () => {
-  const server = await FakeHomeAssistant.start();
-  const live = await openHome({ homeAssistant: { url: server.url, token: TOKEN } });
-  try {
-    server.home.states[1].attributes.friendly_name = "Zeppelin Lamp";
-    server.fire("entity_registry_updated");
-    await vi.waitFor(() => expect(live.house.entities[1].name).toBe("Zeppelin Lamp"), { timeout: 10_000 });
-    const { intents } = await live.understand("is the zeppelin lamp on");
+describe("a home", () => {
+  it("understands two commands in the example's house, and says what to say", async () => {
+    const text = "turn off the lamp in the office and set a timer for ten minutes";
+    const { intents, confidence, ms } = await home.understand(text);
     expect(intents).toMatchObject([
-      { name: "HassGetState", slots: { name: "Zeppelin Lamp", state: "on" }, text: "Yes" },
+      { name: "HassTurnOff", text: expect.stringMatching(/^Turned off the lights?$/) },
+      { name: "HassStartTimer", slots: { minutes: 10 }, text: "Timer set for 10 minutes" },
     ]);
-  } finally {
-    await live.close();
-    await server.stop();
-  }
+    // By its name, or as the office's only light.
+    expect(targetsOf(home.house, intents[0]).map(({ id }) => id)).toEqual(["light.desk_lamp"]);
+    expect(confidence).toBeGreaterThan(0.5);
+    expect(confidence).toBeLessThanOrEqual(1);
+    expect(ms).toBeGreaterThan(0);
+  });
+
+  it("knows where a sentence was said: by an area or a satellite", async () => {
+    for (const area of ["living", "LOUNGE"]) {
+      const { intents } = await home.understand("turn on the lights", { area });
+      expect(intents).toMatchObject([{ name: "HassTurnOn", slots: { area: "Living Room", domain: "light" } }]);
+    }
+    const { intents } = await home.understand("turn on the lights", { area: "assist_satellite.bedside" });
+    expect(intents).toMatchObject([{ slots: { area: "Bedroom" } }]);
+  });
+
+  it("explains itself", async () => {
+    const { explanation } = await home.understand("turn on the desk lamp", { explain: true });
+    expect(explanation).toMatchObject({
+      names: [{ said: "desk lamp", likeness: 1, candidates: ["light.desk_lamp"] }],
+      answer: expect.arrayContaining([{ token: "<i:HassTurnOn>", probability: expect.any(Number) }]),
+    });
+    expect((await home.understand("turn on the desk lamp")).explanation).toBeUndefined();
+  });
+
+  it("follows Home Assistant: a new name is understood at once, and a question is answered", async () => {
+    const server = await FakeHomeAssistant.start();
+    const live = await openHome({ homeAssistant: { url: server.url, token: TOKEN } });
+    try {
+      server.home.states[1].attributes.friendly_name = "Zeppelin Lamp";
+      server.fire("entity_registry_updated");
+      await vi.waitFor(() => expect(live.house.entities[1].name).toBe("Zeppelin Lamp"));
+      const { intents } = await live.understand("is the zeppelin lamp on");
+      expect(intents).toMatchObject([
+        { name: "HassGetState", slots: { name: "Zeppelin Lamp", state: "on" }, text: "Yes" },
+      ]);
+    } finally {
+      await live.close();
+      await server.stop();
+    }
+  });
 });
 
-it("says that Home Assistant is not there, before it loads the model", async () => {
-  const opened = openHome({ homeAssistant: { url: "http://127.0.0.1:9", token: "x" } });
-  await expect(opened).rejects.toMatchObject({ code: "E_HOME_ASSISTANT" });
+describe("bad input", () => {
+  it.each([
+    ["empty", ""],
+    ["blanks", " \n\t "],
+    ["punctuation", "?!… — ***"],
+    ["10,000 characters", "turn on the kitchen lights ".repeat(371)],
+    ["control characters", "\u0000\u001b\u0007"],
+    ["emoji", "💡💡💡"],
+    ["several languages", "mach das licht an, allume la lumière, 灯をつけて, включи свет"],
+  ])("%s is no command", async (_, text) => {
+    expect(await home.understand(text)).toMatchObject({ text, intents: [] });
+  });
+
+  it("an unknown area, a sentence that is none, no house, a house that is wrong, a home that is closed", async () => {
+    await expect(home.understand("lights on", { area: "cellar" })).rejects.toMatchObject({ code: "E_USAGE" });
+    await expect(home.understand(7 as unknown as string)).rejects.toMatchObject({ code: "E_USAGE" });
+    await expect(openHome({})).rejects.toMatchObject({ code: "E_USAGE" });
+    await expect(openHome({ house: { rooms: [] } })).rejects.toMatchObject({ code: "E_HOUSE" });
+    const homeAssistant = { url: "http://127.0.0.1:9", token: "x" };
+    await expect(openHome({ homeAssistant })).rejects.toMatchObject({ code: "E_HOME_ASSISTANT" });
+    const other = await openHome({ house: HOUSE });
+    await other.close();
+    await expect(other.understand("lights on")).rejects.toMatchObject({ code: "E_CLOSED" });
+  });
 });
 
-it("gives templates to Home Assistant", async () => {
-  const { intents } = await understand("add oat milk to the groceries", { house: HOUSE, speech: "template" });
-  expect(intents).toMatchObject([{ slots: { item: "oat milk" }, text: "Added {{ slots.item }}" }]);
+it("understand loads the model by itself, once, and lets it go", async () => {
+  const ask = () => understand("add oat milk to the groceries", { house: HOUSE, speech: "template" });
+  const [first, second] = await Promise.all([ask(), ask()]);
+  expect(second.intents).toEqual(first.intents);
+  expect(first.intents[0].text).toBe("Added {{ slots.item }}");
+  await unload();
+  expect((await ask()).intents.length).toBe(1);
   await unload();
 });

@@ -65,23 +65,23 @@ describe("commands", () => {
   });
 
   it("explains itself", async () => {
-    const { confidence, explain } = await home.understand("turn on the reeding lamp", { explain: true });
-    expect(explain).toMatchObject({
+    const { confidence, explanation } = await home.understand("turn on the reeding lamp", { explain: true });
+    expect(explanation).toMatchObject({
       words: ["turn", "on", "the", "reeding", "lamp"],
       names: [{ said: "reeding lamp", candidates: ["light.reading_lamp"] }],
       meant: [{ name: "HassTurnOn" }],
     });
-    expect(explain!.answer[0]).toMatchObject({ token: "<i:HassTurnOn>", probability: expect.closeTo(1, 1) });
+    expect(explanation!.answer[0]).toMatchObject({ token: "<i:HassTurnOn>", probability: expect.closeTo(1, 1) });
     expect(confidence).toBeGreaterThan(0.5);
     expect(confidence).toBeLessThanOrEqual(1);
   });
 
   it("below the threshold nothing is done", async () => {
-    const options = { house: HOUSE, threshold: 1.01, explain: true };
     await using phi = await load();
-    expect(await understandSentence(phi, "turn on the reading lamp", options)).toMatchObject({
+    const options = { phi, house: HOUSE, threshold: 1.01, explain: true };
+    expect(await understandSentence("turn on the reading lamp", options)).toMatchObject({
       intents: [],
-      explain: { refused: expect.stringMatching(/confidence/), meant: [{ name: "HassTurnOn" }] },
+      explanation: { refused: expect.stringMatching(/confidence/), meant: [{ name: "HassTurnOn" }] },
     });
   });
 });

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { describe, expect, it, test } from "vitest";
 import type { Check } from "../../devices/node/doctor/check.ts";
-import { engineChecks } from "../../devices/node/doctor/engine.ts";
+import { engine, engineChecks, survival } from "../../devices/node/doctor/engine.ts";
 import { mapping, memoryChecks } from "../../devices/node/doctor/memory.ts";
 import { processorChecks } from "../../devices/node/doctor/processor.ts";
 import { storageCheck, streamedBytesAt1GiB } from "../../devices/node/doctor/storage.ts";
@@ -215,7 +215,8 @@ test("device, cores and threads", () => {
 test("the engine's features are those that passed the self-test", () => {
   const report = (name: string, ok: boolean) => ({ name, ok, gigabytesPerSecond: 1 });
   const features = (relaxed: boolean, simd: boolean) => {
-    return named(engineChecks([report("relaxed-pairs", relaxed), report("simd", simd)], ""), "WebAssembly");
+    const trial = { set: "fast" as const, outcomes: [] };
+    return named(engineChecks([report("relaxed-pairs", relaxed), report("simd", simd)], trial), "WebAssembly");
   };
   expect(features(true, true)).toMatchObject({
     ok: true,
@@ -225,11 +226,23 @@ test("the engine's features are those that passed the self-test", () => {
   expect(features(false, false).ok).toBe(false);
 });
 
-test("an engine that cannot answer is no good engine, whatever its self-test says", () => {
-  expect(named(engineChecks([], ""), "answer").ok).toBe(true);
-  const answer = named(engineChecks([], "it ended with SIGTRAP: Fatal error"), "answer");
-  expect(answer).toMatchObject({ ok: false, value: expect.stringContaining("SIGTRAP") });
-  expect(answer.advice).toContain("Node 20");
+test("engines are called what they are, and the fastest Node is advised", () => {
+  const node = (version: string, more = {}) => engine({ ...process.versions, node: version, v8: "1.2", ...more });
+  expect(node("20.1.0")).toMatchObject({ ok: true, value: expect.stringMatching(/^node v20\.1\.0 \(V8 1\.2\), /) });
+  expect(node("20.1.0").advice).toContain("Node 24 and 26");
+  expect(node("24.1.0").advice).toContain("Node 26");
+  expect(node("26.1.0").advice).toBeUndefined();
+  const bun = node("24.3.0", { bun: "1.3.1", webkit: "0123456789abcdef" });
+  expect(bun).toMatchObject({ value: expect.stringMatching(/^bun 1\.3\.1 \(JavaScriptCore 0123456789ab\), /) });
+  expect(bun.advice).toBeUndefined();
+  expect(node("24.3.0", { deno: "2.9.6" }).value).toMatch(/^deno 2\.9\.6 \(V8 1\.2\), /);
+});
+
+test("a compiler that ends the process is bad news, one that was not tried is not", () => {
+  expect(survival({ set: "fast", outcomes: ["survived"] })).toMatchObject({ ok: true, value: "survives the kernels" });
+  expect(survival({ set: "fast", outcomes: [] }).value).toContain("not tried");
+  const safe = survival({ set: "safe", outcomes: [{ death: "SIGTRAP" }, "survived"] });
+  expect(safe).toMatchObject({ ok: false, value: expect.stringContaining("SIGTRAP") });
 });
 
 describe("storage", () => {

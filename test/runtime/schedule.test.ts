@@ -251,6 +251,44 @@ describe("held to a shape", () => {
     expect(told.logprobs!.every(({ logprob }) => logprob! < 0)).toBe(true);
   });
 
+  test("each pass gives every running answer a token while a prompt is read, and pieces of it the rest", async () => {
+    const passes: number[] = [];
+    const { schedule } = newSchedule(3, passes);
+    const steps: number[] = [];
+    const plan = (prompt: number[], maxTokens: number): Plan => {
+      return { prompt, options: { maxTokens, seed: 2 }, arrives: 0 };
+    };
+    let reading: Promise<void> | undefined;
+    const late = answerOf(
+      plan(
+        Array.from({ length: 100 }, (_, i) => (i * 3) % 200),
+        1,
+      ),
+    );
+    const running = answerOf(plan([1, 2, 3], 40), () => {
+      steps.push(passes.length);
+      reading ??= schedule.run(2, late);
+    });
+    await schedule.run(1, running);
+    await reading;
+    expect(steps).toEqual(steps.map((_, i) => i + 1)); // none was left out of a pass
+    const pieces = passes.filter((rows) => rows > 8);
+    expect(pieces.length).toBeGreaterThan(1);
+    expect(pieces.reduce((sum, rows) => sum + rows, 0)).toBeGreaterThanOrEqual(80);
+  });
+
+  test("prompts that begin alike are read once, however many come together", async () => {
+    const passes: number[] = [];
+    const { schedule } = newSchedule(3, passes);
+    const begin = Array.from({ length: 100 }, (_, i) => (i * 3) % 200);
+    const answers = Array.from({ length: 8 }, (_, i) =>
+      answerOf({ prompt: [...begin, i, 7], options: { maxTokens: 1 }, arrives: 0 }),
+    );
+    await Promise.all(answers.map((answer, i) => schedule.run(i + 1, answer)));
+    expect(answers.map(({ result }) => result.usage.cachedTokens)).toEqual([0, ...Array(7).fill(100)]);
+    expect(passes.reduce((sum, rows) => sum + rows, 0)).toBe(100 + 8 * 2);
+  });
+
   test("a text that is scored, and one that is read, beside an answer", async () => {
     const { schedule, pool } = newSchedule(3, []);
     const plan: Plan = { prompt: SHARED[1], options: { maxTokens: 20, seed: 1 }, arrives: 0 };

@@ -5,7 +5,7 @@ import { loadingBar } from "../../tools/progress.ts";
 import { piphi } from "./fake.ts";
 
 /** Speeds and engine differ between machines that run this. */
-const steady = (text: string) => text.replace(/node v\S+ \(v8 [^)]+\)/, "node vN (v8 N)");
+const steady = (text: string) => text.replace(/node v\S+ \(V8 [^)]+\)/, "node vN (V8 N)");
 
 test("show", async () => {
   const { code, stdout, call } = await piphi(["show"]);
@@ -82,7 +82,7 @@ test("bench measures each round on a prompt of its own, after a warm-up", async 
     model: "home",
     kernel: "relaxed",
     threads: 2,
-    engine: expect.stringMatching(/^node v\d+\.\S+ \(v8 \S+\)$/),
+    engine: expect.stringMatching(/^node v\d+\.\S+ \(V8 \S+\)$/),
     repeat: 3,
     depth: 0,
     prefill: { tokens: 6, tokensPerSecond: { min: 100, median: 200, max: 300 } },

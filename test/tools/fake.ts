@@ -19,7 +19,7 @@ import type {
 import { TARGETS } from "../../devices/profiles/profiles.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { Understanding } from "../../runtime/home/types.ts";
-import type { HomeModel, UnderstandOptions } from "../../runtime/home/understand.ts";
+import type { UnderstandOptions } from "../../runtime/home/understand.ts";
 import type { Api, Environment, HomeApi } from "../../tools/context.ts";
 import { main } from "../../tools/main.ts";
 
@@ -308,8 +308,8 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
 /** The real library of houses, with a reader that answers from the script. */
 async function fakeHome(script: Script, { api, calls }: ReturnType<typeof fakeApi>): Promise<HomeApi> {
   const real = await import("../../devices/node/home/index.ts");
-  const read = async (_: HomeModel, text: string, options: UnderstandOptions): Promise<Understanding> => {
-    const { house: _house, signal: _signal, ...rest } = options;
+  const read = async (text: string, options: UnderstandOptions): Promise<Understanding> => {
+    const { house: _house, phi: _phi, signal: _signal, ...rest } = options;
     calls.push({ method: "understand", input: text, options: rest });
     return { text, intents: [], confidence: 0.987, ms: 12.3, ...script.understand?.(text, options) };
   };

@@ -66,7 +66,7 @@ test("--area is a name, an alias, an id or a satellite", async () => {
     ["kitchen", "kitchen"],
     ["assist_satellite.bedside", "bedroom"],
   ]) {
-    expect((await intent(["lights on", "--area", area])).call("understand")?.options.area).toBe(id);
+    expect((await intent(["lights on", "--area", area])).call("understand")?.options.area).toMatchObject({ id });
   }
   const wrong = await intent(["lights on", "--area", "cellar"]);
   expect([wrong.code, wrong.stderr]).toEqual([
@@ -77,7 +77,7 @@ test("--area is a name, an alias, an id or a satellite", async () => {
 });
 
 test("--explain tells the names, the answer and why nothing is done", async () => {
-  const explain = {
+  const explanation = {
     words: ["lamp", "off"],
     names: [
       { said: "lamp", likeness: 1, candidates: ["light.desk_lamp"] },
@@ -88,7 +88,7 @@ test("--explain tells the names, the answer and why nothing is done", async () =
     refused: "the confidence is below 0.7",
   };
   const { stdout } = await intent(["lamp off", "--explain"], {
-    understand: (_: string, options: UnderstandOptions) => (options.explain ? { explain } : {}),
+    understand: (_: string, options: UnderstandOptions) => (options.explain ? { explanation } : {}),
   });
   expect(stdout).toMatchSnapshot();
   expect(stdout).not.toContain("\u001b");
@@ -104,7 +104,9 @@ test("--lines prints a document for each line, in order", async () => {
     .map((line) => JSON.parse(line));
   expect(documents.map(({ text }) => text)).toEqual([SENTENCE, "lights on", "", "x", "last"]);
   expect(documents[0].intents.length).toBe(2);
-  const areas = calls.filter(({ method }) => method === "understand").map(({ options }) => options.area);
+  const areas = calls
+    .filter(({ method }) => method === "understand")
+    .map(({ options }) => (options.area as { id: string }).id);
   expect(areas).toEqual(["kitchen", "office", "kitchen", "kitchen", "kitchen"]);
   expect(calls.filter(({ method }) => method === "load").length).toBe(1);
 });
@@ -117,7 +119,7 @@ test("--lines answers a wrong line with an error in its place, and fails at the 
     .split("\n")
     .map((line) => JSON.parse(line));
   expect(documents.map(({ error }) => error?.code)).toEqual(["E_USAGE", "E_USAGE", "E_USAGE", "E_USAGE", undefined]);
-  expect([code, stderr]).toEqual([2, expect.stringMatching(/4 lines could not be read. Look at/)]);
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/4 lines could not be read/)]);
 });
 
 test("an endless line ends the command", async () => {

@@ -14,8 +14,16 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { endOnSignals, preparePack, requireBuild, temporaryFolder } from "./limits/pack.mjs";
 import { idsOf, measureBeside, measureShared, measureTogether, measureTurn } from "./many/measure.mjs";
-import { formatGoals, goalsOf, isMet } from "./many/report.mjs";
-import { describeMachine, warnIfBusy } from "./peers/machine.mjs";
+import {
+  formatGoals,
+  goalOfRestart,
+  goalOfShared,
+  goalOfTurn,
+  goalsBeside,
+  goalsTogether,
+  isMet,
+} from "./many/report.mjs";
+import { describeMachine, engineName, warnIfBusy } from "./peers/machine.mjs";
 import { cacheFolder, prepareModel, warmPageCache } from "./peers/model.mjs";
 import { failWith, wholeNumber } from "./usage.mjs";
 
@@ -57,35 +65,25 @@ async function withModel(load, pack, options, use) {
   }
 }
 
-async function measure(load, pack, { threads, prompt, system, generate }) {
-  const say = (text) => console.error(text);
+/** Measures one thing after the other; `tell` gets the goals of each. */
+async function measure(load, pack, { threads, prompt, system, generate }, tell) {
   const context = (tokens) => Math.ceil((tokens + 64) / 32) * 32;
   const base = { threads, share: true };
-  const long = { ...base, contextLength: context(prompt + 200), parallel: AT_ONCE };
-  const figures = await withModel(load, pack, long, async (phi) => {
-    say(`${AT_ONCE} answers at once`);
-    const together = await measureTogether(phi, AT_ONCE, generate);
-    say(`an answer while a prompt of ${prompt} tokens is read`);
-    const beside = await measureBeside(phi, prompt, prompt);
-    say("a second turn");
-    return { ...together, ...beside, turn: await measureTurn(phi, prompt) };
+  await withModel(load, pack, { ...base, contextLength: context(prompt + 200), parallel: AT_ONCE }, async (phi) => {
+    tell(goalsTogether(await measureTogether(phi, AT_ONCE, generate)));
+    tell(goalsBeside(await measureBeside(phi, prompt, prompt)));
+    tell(goalOfTurn(await measureTurn(phi, prompt)));
   });
-  const shared = await withModel(
-    load,
-    pack,
-    { ...base, contextLength: context(system + 32), parallel: CONVERSATIONS },
-    (phi) => {
-      say(`${CONVERSATIONS} conversations that begin alike`);
-      return measureShared(phi, CONVERSATIONS, system);
-    },
-  );
-  say("a restart");
   const single = { ...base, contextLength: context(prompt), parallel: 1 };
   const bare = await withModel(load, pack, single, async (phi, ms) => ({ ms, vocabSize: phi.info.config.vocabSize }));
   const warm = { ...single, warm: [idsOf(500, prompt, bare.vocabSize)], diskCache: "2G" };
-  const readMs = await withModel(load, pack, warm, async (_, ms) => ms - bare.ms);
+  const prefillMs = await withModel(load, pack, warm, async (_, ms) => ms - bare.ms);
   const warmMs = await withModel(load, pack, warm, async (_, ms) => ms - bare.ms);
-  return { ...figures, shared, restart: { warmMs, prefillMs: readMs } };
+  tell(goalOfRestart({ warmMs, prefillMs }));
+  const many = { ...base, contextLength: context(system + 32), parallel: CONVERSATIONS };
+  await withModel(load, pack, many, async (phi) => {
+    tell(goalOfShared(await measureShared(phi, CONVERSATIONS, system)));
+  });
 }
 
 async function main() {
@@ -97,8 +95,14 @@ async function main() {
   await warmPageCache(pack);
   await warnIfBusy();
   const { load } = await import("../../dist/devices/node/index.js");
-  const goals = goalsOf(await measure(load, pack, asked));
-  console.log(asked.json ? JSON.stringify({ goals }) : `${describeMachine()}\n${formatGoals(goals)}`);
+  const machine = describeMachine();
+  if (!asked.json) console.log(`${machine.cpu}, ${asked.threads} threads, ${engineName()}`);
+  const goals = [];
+  await measure(load, pack, asked, (some) => {
+    goals.push(...some);
+    if (!asked.json) console.log(formatGoals(some));
+  });
+  if (asked.json) console.log(JSON.stringify({ machine, goals }));
   process.exit(goals.every(isMet) ? 0 : 1);
 }
 

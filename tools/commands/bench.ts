@@ -1,4 +1,4 @@
-import { engineName } from "../../devices/node/engine-flags.ts";
+import { hostName } from "../../devices/node/host.ts";
 import type { GenerateResult, ModelInfo, Phi } from "../../devices/node/index.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { Context } from "../context.ts";
@@ -134,7 +134,7 @@ async function benchmark(
     model: info.name,
     kernel: info.kernel,
     threads: info.threads,
-    engine: engineName(),
+    engine: hostName(),
     repeat: asked.repeats,
     depth,
     prefill: { tokens: promptTokens, tokensPerSecond: prefill },

@@ -41,7 +41,7 @@ const slotsText = (slots: Readonly<Record<string, unknown>>) =>
 const percent = (share: number) => `${(100 * share).toFixed(share > 0.995 ? 1 : 0)} %`;
 
 /** The names found, the answer token by token, and why nothing is done. */
-function explanationOf({ explain: explanation }: SpokenUnderstanding): string {
+function explanationOf({ explanation }: SpokenUnderstanding): string {
   if (explanation === undefined) return "";
   const names = explanation.names.map(({ said, likeness, candidates }) => [
     `"${said}"`,

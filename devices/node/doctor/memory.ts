@@ -1,8 +1,9 @@
 /** Memory: what is free, what limits it, and what Linux does with it. */
 
+import { ADDRESS_SPACE_REMEDY, addressSpace } from "../address-space.ts";
 import { cgroupRoom } from "../cgroup.ts";
 import { libc } from "../libc.ts";
-import { addressSpaceLimit, availableMemory, meminfo } from "../memory.ts";
+import { availableMemory, meminfo } from "../memory.ts";
 import type { Tree } from "../tree.ts";
 import { bad, type Check, gibibytes, good } from "./check.ts";
 
@@ -17,7 +18,7 @@ export function memoryChecks(tree: Tree, totalBytes: number): Check[] {
     swap(tree),
     cgroup(tree),
     overcommit(tree),
-    addressSpace(tree),
+    addressSpaceCheck(tree),
     hugePages(tree),
     mapping(libc()),
   ];
@@ -86,12 +87,11 @@ function overcommit(tree: Tree): Check {
   return room >= COMFORTABLE_BYTES ? good("overcommit", value) : bad("overcommit", value, advice);
 }
 
-function addressSpace(tree: Tree): Check {
-  const bytes = addressSpaceLimit(tree);
-  if (bytes === undefined) return good("address space", "not known");
-  if (bytes === Number.POSITIVE_INFINITY) return good("address space", "no limit");
-  // Engines reserve some 10 GiB of addresses for each shared memory, to trap what goes beyond it.
-  const advice = "WebAssembly reserves far more addresses than it uses. Lift the limit: ulimit -v unlimited.";
+function addressSpaceCheck(tree: Tree): Check {
+  if (tree.read("/proc/self/limits") === undefined) return good("address space", "not known");
+  const bytes = addressSpace(tree);
+  if (bytes === undefined) return good("address space", "no limit");
+  const advice = `WebAssembly reserves far more addresses than it uses. ${ADDRESS_SPACE_REMEDY}`;
   return bytes >= 64 * 2 ** 30
     ? good("address space", gibibytes(bytes))
     : bad("address space", gibibytes(bytes), advice);
