@@ -63,6 +63,13 @@ describe("reading", () => {
     expect(live.state("light.secret")).toBeUndefined();
   });
 
+  it("works where Home Assistant has no voice assistant to be prepared", async () => {
+    const server = await start();
+    server.prepared = true;
+    server.errors.set("conversation/prepare", { code: "unknown_command", message: "Unknown command." });
+    expect((await follow(server)).house.entities.length).toBe(3);
+  });
+
   it("subscribes before it reads, so that no change is missed", async () => {
     const server = await start();
     await follow(server);
@@ -71,20 +78,23 @@ describe("reading", () => {
 });
 
 describe("following", () => {
-  it.each(["area_registry_updated", "floor_registry_updated", "device_registry_updated", "entity_registry_updated"])(
-    "reads again after %s, once for many",
-    async (event) => {
-      const server = await start();
-      const onChange = vi.fn();
-      const live = await follow(server, { onChange });
-      server.home.areas[0].name = "Big Kitchen";
-      const before = server.commands.filter((command) => command === "get_states").length;
-      for (let i = 0; i < 5; i++) server.fire(event, { action: "update" });
-      await soon(() => expect(live.house.areas[0].name).toBe("Big Kitchen"));
-      expect(server.commands.filter((command) => command === "get_states").length - before).toBe(1);
-      expect(onChange).toHaveBeenLastCalledWith(live.house);
-    },
-  );
+  it.each([
+    "homeassistant_started",
+    "area_registry_updated",
+    "floor_registry_updated",
+    "device_registry_updated",
+    "entity_registry_updated",
+  ])("reads again after %s, once for many", async (event) => {
+    const server = await start();
+    const onChange = vi.fn();
+    const live = await follow(server, { onChange });
+    server.home.areas[0].name = "Big Kitchen";
+    const before = server.commands.filter((command) => command === "get_states").length;
+    for (let i = 0; i < 5; i++) server.fire(event, { action: "update" });
+    await soon(() => expect(live.house.areas[0].name).toBe("Big Kitchen"));
+    expect(server.commands.filter((command) => command === "get_states").length - before).toBe(1);
+    expect(onChange).toHaveBeenLastCalledWith(live.house);
+  });
 
   it("takes states as they change, without reading the house again", async () => {
     const server = await start();

@@ -30,7 +30,9 @@ export interface Delays {
 
 const DELAYS: Delays = { settle: 300, retry: 1000, longest: 60_000, ping: 30_000 };
 
-const REGISTRY_EVENTS = [
+/** After a restart, Home Assistant answers long before it has all its entities: it tells when it has. */
+const HOUSE_EVENTS = [
+  "homeassistant_started",
   "area_registry_updated",
   "floor_registry_updated",
   "device_registry_updated",
@@ -104,7 +106,7 @@ export class LiveHouse {
     try {
       // Subscribed first, so that nothing is missed between reading and following.
       await Promise.all([
-        ...REGISTRY_EVENTS.map((event) => connection.subscribe(event, () => this.#changed(connection))),
+        ...HOUSE_EVENTS.map((event) => connection.subscribe(event, () => this.#changed(connection))),
         connection.subscribe("state_changed", (event) => this.#stateChanged(connection, event)),
       ]);
       await this.#read(connection);

@@ -53,6 +53,8 @@ export interface Registries {
 /** Asks for everything a house is made of. */
 export async function readRegistries(connection: Connection): Promise<Registries> {
   const ask = <T>(command: string, data?: Record<string, unknown>) => connection.request(command, data) as Promise<T>;
+  // Home Assistant decides what it exposes when its voice assistant first looks: until then its list is empty.
+  await ask("conversation/prepare", { language: "en" }).catch(() => undefined);
   const [config, exposed, floors, areas, devices, entities, states] = await Promise.all([
     ask<Registries["config"]>("get_config"),
     ask<Registries["exposed"]>("homeassistant/expose_entity/list"),
