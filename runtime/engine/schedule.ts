@@ -245,7 +245,10 @@ export class Schedule {
       const more = Math.floor(Math.min(rows, logits) / (steps.length - i));
       ask(entry, more, more);
     });
-    if (steps.length > 0) rows = Math.max(0, Math.min(rows, this.pace.rows - pieces.length));
+    if (steps.length > 0) {
+      const answerRows = shares.reduce((sum, { asked }) => sum + asked.ids.length, 0);
+      rows = Math.max(0, Math.min(rows, this.pace.rows(answerRows) - pieces.length));
+    }
     pieces.forEach((entry, i) => {
       ask(entry, Math.floor(rows / (pieces.length - i)), Math.floor(logits / (pieces.length - i)));
     });
