@@ -32,6 +32,7 @@ export type ErrorCode =
   | "E_PROMPT_TOO_LONG" // the prompt does not fit into the context
   | "E_PROMPT_EMPTY" // there is nothing to continue
   | "E_TEMPLATE" // the prompt template is broken, or refuses the conversation
+  | "E_SHAPE" // no answer can be held to the schema, expression, grammar or choices
   | "E_NUMERIC" // the computation produced NaN
   | "E_HOUSE" // the description of a house is wrong
   | "E_HOME_ASSISTANT" // Home Assistant cannot be reached, or failed

@@ -38,6 +38,10 @@ const GENERATE: Record<keyof GenerateOptions, true> = {
   drafts: true,
   logprobs: true,
   echo: true,
+  schema: true,
+  regex: true,
+  grammar: true,
+  choices: true,
   automaton: true,
   profile: true,
 };

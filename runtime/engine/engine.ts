@@ -23,7 +23,6 @@ import { PiPhiError } from "../errors.ts";
 import { queueLimit } from "../options.ts";
 import type { Layout } from "../plan/layout.ts";
 import { Steward } from "../residence/steward.ts";
-import { automatonConstraint } from "../text/automaton.ts";
 import { matrixBytes } from "../weights/shape.ts";
 import { Answer } from "./answer.ts";
 import { assemble, type EngineLoadOptions, type Parts } from "./assembly.ts";
@@ -35,7 +34,7 @@ import { Schedule } from "./schedule.ts";
 import { type SessionState, Sessions } from "./sessions.ts";
 import { Warmth, warmIds } from "./warmth.ts";
 import type { Pass } from "./work.ts";
-import type { EngineGenerateOptions } from "./writer.ts";
+import { type EngineGenerateOptions, isShaped } from "./writer.ts";
 
 /** Drafts verified at once where a pass over the weights is expensive: with the last token, two groups of four. */
 const STREAMED_DRAFTS = 7;
@@ -190,7 +189,8 @@ export class Engine {
     const answer = async (state?: SessionState) => {
       const { language } = this;
       const format = await language.formatOf(options.template);
-      const stop = options.formatStops === false ? options.stop : language.stops(options.stop, format);
+      const ends = options.formatStops ?? !isShaped(options);
+      const stop = ends ? language.stops(options.stop, format) : options.stop;
       return this.answer(request, language.chatIds(messages, state?.prefix, format), { ...options, stop }, emit, state);
     };
     return session === undefined ? this.serve(answer) : this.inTurn(request, session, answer);
@@ -207,7 +207,8 @@ export class Engine {
       const steps = new Map<number, number>();
       const onStep = ({ number, ms }: Pass) => void steps.set(number, ms);
       const answers = prompts.map((prompt) => {
-        const means = { ...this.answerMeans(), emit: () => {}, onStep };
+        const constraint = this.language.constraint(options);
+        const means = { ...this.answerMeans(), constraint, emit: () => {}, onStep };
         return new Answer(means, this.language.idsOf(prompt, "", options.special), options);
       });
       await Promise.all(answers.map((answer) => this.schedule.run(request, answer)));
@@ -314,9 +315,7 @@ export class Engine {
     emit: (delta: Delta) => void,
     session: SessionState | undefined,
   ): Promise<GenerateResult> {
-    const { automaton } = options;
-    const { vocabSize, eosIds } = this.language.tokenizer;
-    const constraint = automaton && automatonConstraint(automaton, vocabSize, eosIds);
+    const constraint = this.language.constraint(options);
     const answer = new Answer({ ...this.answerMeans(), emit, tenant: session?.tenant, constraint }, ids, options);
     await this.schedule.run(request, answer);
     return answer.result;

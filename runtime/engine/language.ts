@@ -1,8 +1,11 @@
 /** The language of a model: from what callers write to token ids, and back. */
 
-import type { ChatMessage, Tokenization } from "../api.ts";
+import type { ChatMessage, GenerateOptions, Tokenization } from "../api.ts";
 import { PiPhiError } from "../errors.ts";
+import { Shapes } from "../shape/shapes.ts";
+import { automatonConstraint } from "../text/automaton.ts";
 import { choosePrompt, type PromptChoice } from "../text/choose.ts";
+import type { Constraint } from "../text/constraint.ts";
 import { encodeParts, type PromptFormat } from "../text/prompt.ts";
 import { SamplingTable } from "../text/sampler.ts";
 import { createTokenizer, type Tokenizer } from "../text/tokenizer.ts";
@@ -15,6 +18,7 @@ const MOST_FORMATS = 16;
 export class Language {
   readonly tokenizer: Tokenizer;
   readonly table: SamplingTable;
+  private readonly shapes: Shapes;
   /** Formats that requests asked for, by what they gave. */
   private readonly asked = new Map<string, Promise<PromptChoice>>();
 
@@ -26,6 +30,7 @@ export class Language {
     private readonly choose: (template: string) => Promise<PromptChoice>,
   ) {
     this.tokenizer = tokenizer;
+    this.shapes = new Shapes(tokenizer);
     this.table = new SamplingTable(tokenizer.vocabSize, (id) => tokenizer.isPadding(id));
   }
 
@@ -83,6 +88,13 @@ export class Language {
   /** The ids that texts with this prefix begin with. */
   opening(prefix: string): number[] {
     return encodeParts(this.tokenizer, this.format.opening(prefix));
+  }
+
+  /** What holds an answer to its shape, if it has one. Throws E_USAGE and E_SHAPE. */
+  constraint(options: GenerateOptions): Constraint | undefined {
+    const { vocabSize, eosIds } = this.tokenizer;
+    if (options.automaton) return automatonConstraint(options.automaton, vocabSize, eosIds);
+    return this.shapes.constraint(options);
   }
 
   tokenize(text: string): Tokenization {

@@ -12,6 +12,11 @@ import { Detokenizer, type Tokenizer } from "../text/tokenizer.ts";
 /** What can cross to the engine's thread. */
 export type EngineGenerateOptions = Omit<GenerateOptions, "signal">;
 
+/** Whether the answer's end is the shape's matter. */
+export function isShaped({ schema, regex, grammar, choices, automaton }: EngineGenerateOptions): boolean {
+  return [schema, regex, grammar, choices, automaton].some((shape) => shape !== undefined);
+}
+
 export interface WriterMeans {
   tokenizer: Tokenizer;
   table: SamplingTable;

@@ -1,0 +1,94 @@
+/**
+ * The shapes that answers of one model are held to, by what callers gave: compiled at the first request, then remembered with
+ * what answers have found out about them.
+ */
+
+import type { ShapeOptions } from "../api.ts";
+import { PiPhiError } from "../errors.ts";
+import type { Constraint } from "../text/constraint.ts";
+import { parseGrammar } from "./gbnf.ts";
+import { Shape } from "./held.ts";
+import { shapeError } from "./network.ts";
+import { either, type Rules, words } from "./part.ts";
+import { parseRegex } from "./regex.ts";
+import { parseSchema } from "./schema.ts";
+import type { Schema } from "./schema-keywords.ts";
+import { type Spelling, Vocabulary } from "./vocabulary.ts";
+
+type Kind = keyof ShapeOptions;
+
+/** Shapes that are remembered. */
+const MOST_SHAPES = 32;
+/** Of a schema, grammar or list of choices; a home's intents with 500 names take 30 KB. */
+const MOST_CHARACTERS = 1_000_000;
+const MOST_REGEX_CHARACTERS = 10_000;
+const KINDS: readonly Kind[] = ["schema", "regex", "grammar", "choices"];
+
+export class Shapes {
+  private vocabulary: Vocabulary | undefined;
+  /** The last used at the end. */
+  private readonly known = new Map<string, Shape>();
+
+  constructor(private readonly spelling: Spelling) {}
+
+  /** What holds an answer to the shape that is asked for, if one is. Throws E_USAGE and E_SHAPE. */
+  constraint(options: ShapeOptions): Constraint | undefined {
+    const kind = kindOf(options);
+    if (!kind) return undefined;
+    const source = sourceOf(kind, options[kind]);
+    const key = `${kind} ${source}`;
+    const shape =
+      this.known.get(key) ?? new Shape(rulesOf(kind, source), (this.vocabulary ??= new Vocabulary(this.spelling)));
+    this.known.delete(key);
+    this.known.set(key, shape);
+    for (const oldest of this.known.keys()) {
+      if (this.known.size <= MOST_SHAPES) break;
+      this.known.delete(oldest);
+    }
+    return shape.constraint();
+  }
+}
+
+function kindOf(options: ShapeOptions): Kind | undefined {
+  const [first, second] = KINDS.filter((kind) => options[kind] !== undefined);
+  if (second === undefined) return first;
+  throw new PiPhiError("E_USAGE", `An answer has one shape, but both ${first} and ${second} are given. Leave one out.`);
+}
+
+/** What is given as one text. */
+function sourceOf(kind: Kind, given: unknown): string {
+  if (kind === "choices") {
+    const isList = Array.isArray(given) && given.length > 0;
+    if (!isList || Array.from(given, (one) => typeof one).some((type) => type !== "string"))
+      throw shapeError("The choices must be a list of at least one text. Give some.");
+    if (given.includes("")) throw shapeError(`Choice ${given.indexOf("") + 1} is empty. Leave it out.`);
+  } else if (kind === "schema") {
+    const isSchema =
+      typeof given === "boolean" || (typeof given === "object" && given !== null && !Array.isArray(given));
+    if (!isSchema) throw shapeError("The schema must be an object: a JSON Schema. Give one.");
+  } else if (typeof given !== "string") throw shapeError(`The ${kind} must be a text, not ${typeof given}. Give one.`);
+  const source = typeof given === "string" ? given : textOf(given);
+  const most = kind === "regex" ? MOST_REGEX_CHARACTERS : MOST_CHARACTERS;
+  if (source.length >= most) {
+    throw shapeError(`The ${kind} has ${source.length} characters; fewer than ${most} are possible. Make it smaller.`, {
+      characters: source.length,
+      most,
+    });
+  }
+  return source;
+}
+
+function textOf(given: unknown): string {
+  try {
+    return JSON.stringify(given);
+  } catch {
+    throw shapeError("The schema contains itself, so that it is no JSON. Use $ref for what recurs.");
+  }
+}
+
+function rulesOf(kind: Kind, source: string): Rules {
+  if (kind === "schema") return parseSchema(JSON.parse(source) as Schema);
+  if (kind === "grammar") return parseGrammar(source);
+  const answer = kind === "regex" ? parseRegex(source) : either(words(JSON.parse(source) as string[]));
+  return { root: "answer", rules: new Map([["answer", answer]]) };
+}
