@@ -187,8 +187,8 @@ function prune(network: Network, names: readonly string[]): void {
   }
   if (!useful[firsts[0]]) {
     const endless = firsts.findIndex((first) => !useful[first]);
-    const which = names.length === 1 ? "The shape" : `The shape's ${names[endless]}`;
-    throw shapeError(`${which} can never end: it contradicts itself, or contains itself without a way out.`, {
+    const where = `What is asked for can never end at "${names[endless]}"`;
+    throw shapeError(`${where}: it contradicts itself, or contains itself without a way out.`, {
       rule: names[endless],
     });
   }

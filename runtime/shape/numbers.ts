@@ -18,7 +18,7 @@ export interface Bounds {
 
 /** Whole numbers within bounds (both may be infinite); NEVER where there is none. */
 export function integersWithin({ least, most, leastOut = false, mostOut = false }: Bounds): Part {
-  const limit = 10 ** MOST_DIGITS - 1;
+  const limit = Number.MAX_SAFE_INTEGER;
   const from = Math.max(-limit, leastOut ? Math.floor(least) + 1 : Math.ceil(least));
   const to = Math.min(limit, mostOut ? Math.ceil(most) - 1 : Math.floor(most));
   const parts: Part[] = [];

@@ -66,11 +66,11 @@ class RegexParser {
   parse(whole: Whole): Part {
     const branches: Part[] = [];
     do {
-      const atStart = this.skip("^");
+      const atStart = this.takes("^");
       const part = this.sequence();
-      const atEnd = this.skip("$");
+      const atEnd = this.takes("$");
       branches.push(whole(part, atStart, atEnd));
-    } while (this.skip("|"));
+    } while (this.takes("|"));
     if (this.at < this.characters.length) throw this.wrong(this.at, `"${this.characters[this.at]}" has no beginning`);
     return either(...branches);
   }
@@ -78,7 +78,7 @@ class RegexParser {
   private alternatives(): Part {
     if (++this.depth > MOST_DEPTH) throw this.wrong(this.at, `groups are nested deeper than ${MOST_DEPTH}`);
     const branches = [this.sequence()];
-    while (this.skip("|")) branches.push(this.sequence());
+    while (this.takes("|")) branches.push(this.sequence());
     this.depth--;
     return either(...branches);
   }
@@ -115,13 +115,13 @@ class RegexParser {
   }
 
   private group(start: number): Part {
-    if (this.skip("?")) {
+    if (this.takes("?")) {
       const kind = this.take();
       if (kind === "<" && this.peek() !== "=" && this.peek() !== "!") while (this.take() !== ">");
       else if (kind !== ":") throw this.wrong(start, "what looks ahead or back is not supported");
     }
     const part = this.alternatives();
-    if (!this.skip(")")) throw this.wrong(start, `"(" has no end`);
+    if (!this.takes(")")) throw this.wrong(start, `"(" has no end`);
     return part;
   }
 
@@ -135,7 +135,7 @@ class RegexParser {
     else if (next === "{") bounds = this.counted();
     if (!bounds) return part;
     if (next !== "{") this.at++;
-    this.skip("?"); // a lazy repetition takes the same texts
+    this.takes("?"); // a lazy repetition takes the same texts
     if (bounds[0] > bounds[1])
       throw this.wrong(start, `it repeats at least ${bounds[0]} and at most ${bounds[1]} times`);
     const most = Math.max(bounds[0], bounds[1] === Infinity ? 0 : bounds[1]);
@@ -153,9 +153,9 @@ class RegexParser {
   }
 
   private characterClass(start: number): Points {
-    const negated = this.skip("^");
+    const negated = this.takes("^");
     const sets: Points[] = [];
-    while (!this.skip("]")) {
+    while (!this.takes("]")) {
       if (this.peek() === undefined) throw this.wrong(start, `"[" has no end`);
       const from = this.member();
       if (this.peek() !== "-" || this.characters[this.at + 1] === "]") {
@@ -193,7 +193,7 @@ class RegexParser {
   }
 
   private unicode(start: number): Points {
-    if (this.skip("{")) {
+    if (this.takes("{")) {
       let digits = "";
       for (let next = this.take(); next !== "}"; next = this.take()) digits += next;
       const point = /^[0-9a-f]{1,6}$/i.test(digits) ? Number.parseInt(digits, 16) : Infinity;
@@ -221,7 +221,7 @@ class RegexParser {
   }
 
   private property(start: number, negated: boolean): Points {
-    if (!this.skip("{")) throw this.wrong(start, `the property's name must follow in braces`);
+    if (!this.takes("{")) throw this.wrong(start, `the property's name must follow in braces`);
     let name = "";
     for (let next = this.take(); next !== "}"; next = this.take()) name += next;
     const points = pointsOfProperty(name);
@@ -238,7 +238,7 @@ class RegexParser {
     return this.characters[this.at++];
   }
 
-  private skip(one: string): boolean {
+  private takes(one: string): boolean {
     if (this.peek() !== one) return false;
     this.at++;
     return true;

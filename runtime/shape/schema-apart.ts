@@ -10,6 +10,7 @@ export function areApart(a: SchemaObject, b: SchemaObject, flatten: Flatten): bo
   if (valuesA && valuesB) return !valuesA.some((value) => valuesB.includes(value));
   const [typesA, typesB] = [kindsOf(a), kindsOf(b)];
   if (typesA && typesB && !typesA.some((type) => typesB.includes(type))) return true;
+  if (isNumeric(typesA) && isNumeric(typesB) && areRangesApart(a, b)) return true;
   return differByKey(a, b, flatten) || differByKey(b, a, flatten);
 }
 
@@ -23,6 +24,20 @@ function differByKey(a: SchemaObject, b: SchemaObject, flatten: Flatten): boolea
     const [flatHere, flatThere] = [flatten(here), flatten(there)];
     return flatHere !== undefined && flatThere !== undefined && areApart(flatHere, flatThere, flatten);
   });
+}
+
+function isNumeric(kinds: string[] | undefined): boolean {
+  return kinds?.every((kind) => kind === "number") === true;
+}
+
+function areRangesApart(a: SchemaObject, b: SchemaObject): boolean {
+  const isBelow = (low: SchemaObject, high: SchemaObject) => {
+    const { maximum = Infinity, exclusiveMaximum = Infinity } = low;
+    const { minimum = -Infinity, exclusiveMinimum = -Infinity } = high;
+    const [most, least] = [Math.min(maximum, exclusiveMaximum), Math.max(minimum, exclusiveMinimum)];
+    return most < least || (most === least && (exclusiveMaximum === most || exclusiveMinimum === least));
+  };
+  return isBelow(a, b) || isBelow(b, a);
 }
 
 function kindsAreObjects(a: SchemaObject, b: SchemaObject): boolean {

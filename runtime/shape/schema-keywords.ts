@@ -38,7 +38,7 @@ export interface SchemaObject {
 
 /** Made for all that is wrong with a schema; `at` is the JSON pointer of the place. */
 export function wrongSchema(at: string, problem: string, details: ErrorDetails = {}) {
-  return shapeError(`The schema is wrong at ${at}: ${problem}.`, { at, ...details });
+  return shapeError(`The schema is wrong at ${at || "its root"}: ${problem}.`, { at, ...details });
 }
 
 /** The types, and the keywords that speak of each. */

@@ -15,6 +15,11 @@ export interface TypedContext {
   value(schema: Schema, at: string): Part;
 }
 
+interface Member {
+  part: Part;
+  isRequired: boolean;
+}
+
 /** A multiple is a matter of remainders, of which each is a state. */
 const MOST_MULTIPLE = 1000;
 
@@ -104,62 +109,62 @@ export function objectPart(schema: SchemaObject, at: string, context: TypedConte
   ];
   if (unnamed.length > 0 && schema.additionalProperties === false)
     throw wrongSchema(`${at}/required`, `"${unnamed[0].slice(0, 40)}" is required, but there is no such property`);
-  const members = named.map(({ key, value, place }) => ({
+  const members: Member[] = named.map(({ key, value, place }) => ({
     part: member(text(JSON.stringify(key)), context.value(value, place)),
     isRequired: required.includes(key),
   }));
-  const extra =
-    additionalProperties === false
-      ? NEVER
-      : member(
-          otherKeys(named.map(({ key }) => key)),
-          context.value(additionalProperties, `${at}/additionalProperties`),
-        );
-  checkCounts({ minProperties, maxProperties }, members, additionalProperties !== false, at);
-  if (members.length === 0) return list("{", extra, "}", minProperties, maxProperties);
-  return membersPart(members, extra);
+  const isOpen = additionalProperties !== false;
+  const extra = !isOpen
+    ? NEVER
+    : member(otherKeys(named.map(({ key }) => key)), context.value(additionalProperties, `${at}/additionalProperties`));
+  // A limit that cannot be reached need not be counted.
+  const isLimited = isOpen || maxProperties < members.length;
+  const counts = { minProperties, maxProperties: isLimited ? maxProperties : Infinity };
+  checkCounts(counts, members, isOpen, at);
+  if (members.length === 0) return isOpen ? list("{", extra, "}", minProperties, maxProperties) : text("{}");
+  return membersPart(members, extra, counts);
 }
 
-/** Node 2i and 2i + 1: before member i, where none has been written, and where some have. */
-function membersPart(members: readonly { part: Part; isRequired: boolean }[], extra: Part): Part {
-  const edges: NetEdge[] = [];
+interface Counts {
+  minProperties: number;
+  maxProperties: number;
+}
+
+/** A node for each number of keys that are written before each member: as far as the number says something. */
+function membersPart(members: readonly Member[], extra: Part, { minProperties, maxProperties }: Counts): Part {
+  const isLimited = maxProperties < Infinity;
+  const most = isLimited ? maxProperties : Math.max(1, minProperties);
+  const node = (member: number, count: number) => 1 + member * (most + 1) + count;
+  const end = node(members.length + 1, 0);
   const comma = sequence(text(","), BLANK);
-  members.forEach(({ part, isRequired }, i) => {
-    const [none, some] = [2 * i + 1, 2 * i + 2];
-    edges.push({ from: none, part, to: some + 2 }, { from: some, part: sequence(comma, part), to: some + 2 });
-    if (!isRequired)
-      edges.push({ from: none, part: undefined, to: none + 2 }, { from: some, part: undefined, to: some + 2 });
-  });
-  const [none, some] = [2 * members.length + 1, 2 * members.length + 2];
-  const end = some + 1;
-  edges.push({ from: 0, part: text("{"), to: 1 });
-  edges.push({ from: none, part: extra, to: some }, { from: some, part: sequence(comma, extra), to: some });
-  edges.push({ from: none, part: text("}"), to: end }, { from: some, part: text("}"), to: end });
+  const edges: NetEdge[] = [{ from: 0, part: text("{"), to: node(0, 0) }];
+  for (let count = 0; count <= most; count++) {
+    const next = Math.min(most, count + 1);
+    const isFull = isLimited && count === most;
+    const written = (part: Part) => (count === 0 ? part : sequence(comma, part));
+    members.forEach(({ part, isRequired }, i) => {
+      if (!isFull) edges.push({ from: node(i, count), part: written(part), to: node(i + 1, next) });
+      if (!isRequired) edges.push({ from: node(i, count), part: undefined, to: node(i + 1, count) });
+    });
+    const last = node(members.length, count);
+    if (!isFull) edges.push({ from: last, part: written(extra), to: node(members.length, next) });
+    if (count >= minProperties) edges.push({ from: last, part: text("}"), to: end });
+  }
   return { kind: "net", nodes: end + 1, edges, ends: [end] };
 }
 
-/** Counting keys beside named ones is not supported where it would say something. */
+/** Throws E_SHAPE where numbers of keys cannot be met, or not be counted: free keys may be the same twice. */
 function checkCounts(
-  { minProperties, maxProperties }: { minProperties: number; maxProperties: number },
-  members: readonly { isRequired: boolean }[],
+  { minProperties, maxProperties }: Counts,
+  members: readonly Member[],
   isOpen: boolean,
   at: string,
 ): void {
-  if (minProperties > maxProperties)
-    throw wrongSchema(at, `minProperties ${minProperties} is above maxProperties ${maxProperties}`);
   const required = members.filter(({ isRequired }) => isRequired).length;
-  if (members.length === 0) {
-    // Free keys may be the same twice, and then count once.
-    if (minProperties > 1)
-      throw wrongSchema(`${at}/minProperties`, "above 1 it is not supported for keys that are free");
-    return;
-  }
-  const isMet = minProperties <= required && (isOpen ? maxProperties === Infinity : maxProperties >= members.length);
-  if (!isMet)
-    throw wrongSchema(
-      `${at}/${minProperties > required ? "minProperties" : "maxProperties"}`,
-      "beside properties it is not supported",
-    );
+  if (minProperties > maxProperties || required > maxProperties || (!isOpen && minProperties > members.length))
+    throw wrongSchema(at, "no number of properties meets minProperties, maxProperties and required at once");
+  if (isOpen && minProperties > Math.max(required, members.length === 0 ? 1 : 0))
+    throw wrongSchema(`${at}/minProperties`, "where keys are free, it may not be above the number of required ones");
 }
 
 /** Keys but these. */

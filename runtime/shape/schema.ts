@@ -37,7 +37,7 @@ class SchemaParser implements TypedContext {
   constructor(private readonly root: Schema) {}
 
   parse(): Rules {
-    const value = this.value(this.root, "#");
+    const value = this.value(this.root, "");
     this.rules.set("answer", sequence(BLANK, value));
     return { root: "answer", rules: this.rules };
   }
@@ -53,7 +53,7 @@ class SchemaParser implements TypedContext {
     if (this.rules.size >= MOST_SCHEMAS) {
       throw wrongSchema(at, `there are more than ${MOST_SCHEMAS} schemas in it; share them by $ref`);
     }
-    const name = `schema at ${at}`;
+    const name = `schema at ${at || "its root"}`;
     this.known.set(text, name);
     this.rules.set(name, NEVER); // takes the name before what is in it does
     this.rules.set(name, this.part(schema, at));
@@ -87,7 +87,7 @@ class SchemaParser implements TypedContext {
     if (steps > MOST_STEPS) throw wrongSchema(at, "$ref leads back to itself without a value in between");
     if (allOf !== undefined && !Array.isArray(allOf)) throw wrongSchema(`${at}/allOf`, "it must be a list of schemas");
     const others: [Schema, string][] = (allOf ?? []).map((one, i) => [one, `${at}/allOf/${i}`]);
-    if ($ref !== undefined) others.unshift([this.resolve($ref, at), `${$ref}`]);
+    if ($ref !== undefined) others.unshift([this.resolve($ref, at), `${$ref}`.slice(1)]);
     return others.reduce<SchemaObject>((merged, [other, place]) => {
       if (other === true) return merged;
       if (!isObject(other)) throw wrongSchema(place, "no value can meet it");
@@ -122,7 +122,7 @@ class SchemaParser implements TypedContext {
   }
 
   private flattened(schema: Schema): SchemaObject | undefined {
-    return isObject(schema) ? this.flatten(schema, "#") : undefined;
+    return isObject(schema) ? this.flatten(schema, "") : undefined;
   }
 
   /** A schema of which only the keywords of types are left. */

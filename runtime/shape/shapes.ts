@@ -58,14 +58,14 @@ function kindOf(options: ShapeOptions): Kind | undefined {
 /** What is given as one text. */
 function sourceOf(kind: Kind, given: unknown): string {
   if (kind === "choices") {
-    const isList = Array.isArray(given) && given.length > 0;
-    if (!isList || Array.from(given, (one) => typeof one).some((type) => type !== "string"))
+    if (!Array.isArray(given) || given.length === 0)
       throw shapeError("The choices must be a list of at least one text. Give some.");
-    if (given.includes("")) throw shapeError(`Choice ${given.indexOf("") + 1} is empty. Leave it out.`);
+    const wrong = Array.from(given, (one) => typeof one === "string" && one !== "").indexOf(false);
+    if (wrong >= 0) throw shapeError(`Choice ${wrong + 1} is no text, or empty. Leave it out.`, { at: `/${wrong}` });
   } else if (kind === "schema") {
     const isSchema =
       typeof given === "boolean" || (typeof given === "object" && given !== null && !Array.isArray(given));
-    if (!isSchema) throw shapeError("The schema must be an object: a JSON Schema. Give one.");
+    if (!isSchema) throw shapeError("The schema must be an object: a JSON Schema. Give one.", { at: "" });
   } else if (typeof given !== "string") throw shapeError(`The ${kind} must be a text, not ${typeof given}. Give one.`);
   const source = typeof given === "string" ? given : textOf(given);
   const most = kind === "regex" ? MOST_REGEX_CHARACTERS : MOST_CHARACTERS;

@@ -55,6 +55,30 @@ function endingsOf(tokenizer: Tokenizer): Set<number> {
   return endings;
 }
 
+/** Whether an answer may be this text, as far as its bytes go, and end with it. */
+export function takes(options: ShapeOptions, text: string, shapes = shapesOfPhi2): boolean {
+  const constraint = shapes.constraint(options)!;
+  for (const byte of new TextEncoder().encode(text)) {
+    const id = byteId(byte);
+    if (constraint.complete || !(constraint.allowed()[id >> 5] & (1 << (id & 31)))) return false;
+    constraint.push(id);
+  }
+  const [end] = phi2.eosIds;
+  return constraint.complete || (constraint.allowed()[end >> 5] & (1 << (end & 31))) !== 0;
+}
+
+/** The token of one byte. */
+function byteId(byte: number): number {
+  const alone = (id: number) => phi2.bytes(id).length === 1;
+  byteIds ??= new Map(
+    Array.from({ length: phi2.vocabSize }, (_, id) => id)
+      .filter(alone)
+      .map((id) => [phi2.bytes(id)[0], id]),
+  );
+  return byteIds.get(byte)!;
+}
+let byteIds: Map<number, number> | undefined;
+
 export function allowedIds(mask: Uint32Array): number[] {
   const ids: number[] = [];
   mask.forEach((word, i) => {
