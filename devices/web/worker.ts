@@ -42,7 +42,7 @@ function becomeEngine(role: Role): void {
         return;
       }
       if (message.type === "load" && device.sharedMemory) {
-        team.push(...(await startTeam(message.options.threads ?? device.threads, role)));
+        team.push(...(await startTeam(message.options.threads ?? device.threads, role, device.warn)));
         const threads = team.length + 1;
         if (message.options.threads === undefined || isFewer(threads, message.options.threads)) {
           listener({ ...message, options: { ...message.options, threads } });
@@ -60,14 +60,13 @@ function becomeEngine(role: Role): void {
  * Starts the engine's team and waits until it runs. Browsers start a worker only while its creator is idle, and an
  * engine that loads a model is not: it blocks until its team has done its share.
  */
-async function startTeam(threads: number, role: Role): Promise<Thread[]> {
+async function startTeam(threads: number, role: Role, warn: (text: string) => void): Promise<Thread[]> {
   const others = Math.max(0, Math.min(threads, MOST_THREADS) - 1);
   const started = await Promise.all(Array.from({ length: others }, () => startMember(role)));
   const running = started.filter((thread) => thread !== undefined);
   if (running.length < others) {
-    console.warn(
-      `piphi: ${others - running.length} of ${others} workers did not start within ${START_LIMIT_MS / 1000} s; the model runs on ${running.length + 1} threads.`,
-    );
+    const left = running.length === 0 ? "1 thread" : `${running.length + 1} threads`;
+    warn(`${others - running.length} of ${others + 1} threads did not start in time. The model runs on ${left}.`);
   }
   return running;
 }
