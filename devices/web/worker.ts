@@ -8,6 +8,7 @@ import { PiPhiError } from "../../runtime/errors.ts";
 import type { FromEngine, ToEngine } from "../../runtime/protocol.ts";
 import { webDevice } from "./device.ts";
 import { openFile } from "./files.ts";
+import { type Probe, sideBySide, takePart } from "./probe.ts";
 import { type Gift, type Role, startThread } from "./thread.ts";
 
 /** The engine refuses to load with more, but only when the team has been started. */
@@ -42,9 +43,11 @@ function becomeEngine(role: Role): void {
         return;
       }
       if (message.type === "load" && device.sharedMemory) {
-        team.push(...(await startTeam(message.options.threads ?? device.threads, role, device.warn)));
-        const threads = team.length + 1;
-        if (message.options.threads === undefined || isFewer(threads, message.options.threads)) {
+        const { threads: asked } = message.options;
+        team.push(...(await startTeam(asked ?? device.threads, role, device.warn)));
+        const threads = asked === undefined ? await sideBySide(team) : team.length + 1;
+        for (const surplus of team.splice(threads - 1)) surplus.terminate();
+        if (asked === undefined || isFewer(threads, asked)) {
           listener({ ...message, options: { ...message.options, threads } });
           return;
         }
@@ -101,7 +104,9 @@ function becomeMember(role: Role): void {
     return source;
   };
   const device = webDevice(openOnce, [], role);
-  const follow = ({ data }: MessageEvent<Membership>) => Member.serve(device, data, () => postMessage("joined"));
-  addEventListener("message", follow, { once: true });
+  addEventListener("message", ({ data }: MessageEvent<Membership | Probe>) => {
+    if ("type" in data) takePart(data, () => postMessage("probing"));
+    else Member.serve(device, data, () => postMessage("joined"));
+  });
   postMessage("running");
 }

@@ -147,7 +147,7 @@ export function checkSession(file: string, header: SessionHeader, target: Sessio
   if (kv !== target.kv) {
     throw new PiPhiError(
       "E_SESSION_KV",
-      `${file} was saved with a key/value cache of type ${kv}, and the model was loaded with ${target.kv}. Load it with that type (--kv ${kv}).`,
+      `${file} was saved with a key/value cache of type ${kv}, and the model was loaded with ${target.kv}. Load it with that type (kv: ${kv}).`,
       { file, kv, loadedKv: target.kv },
     );
   }
@@ -155,7 +155,7 @@ export function checkSession(file: string, header: SessionHeader, target: Sessio
   if (held <= target.contextLength) return;
   throw new PiPhiError(
     "E_CONTEXT",
-    `${file} holds ${held} tokens and the context ${target.contextLength}. Load the model with a context of at least ${held} (--ctx ${held}).`,
+    `${file} holds ${held} tokens and the context ${target.contextLength}. Load the model with a context of at least ${held} (contextLength: ${held}).`,
     { file, tokens: held, contextLength: target.contextLength },
   );
 }

@@ -141,11 +141,11 @@ export class Engine {
   }
 
   memoryUse(): MemoryUse {
-    const { device, layout, residence, leader } = this.parts;
+    const { device, layout, memory, residence, leader } = this.parts;
     const { mode, notMapped } = residence;
     const pressure = this.steward.report();
     return {
-      peakRssBytes: device.peakBytes() ?? null,
+      peakRssBytes: device.peakBytes() ?? memory.buffer.byteLength,
       mode,
       pinnedBytes: layout.bytes.weights - this.steward.releasedBytes,
       streamedBytesPerToken: leader.weights.streamedBytes,
