@@ -125,7 +125,7 @@ function createWorker(options: WorkerOptions): Worker {
     if ((error as NodeJS.ErrnoException).code !== "ERR_ACCESS_DENIED") throw error;
     throw new PiPhiError(
       "E_ENGINE",
-      "Node's permission model forbids threads, and the engine runs in one. Start Node with --allow-worker and --allow-fs-read=*.",
+      "Node's permission model forbids threads, but the engine needs one. Start Node with --allow-worker and --allow-fs-read=*.",
       { permission: "worker" },
     );
   }

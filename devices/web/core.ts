@@ -54,7 +54,8 @@ export async function load(model: ModelSource, options: WebLoadOptions = {}): Pr
 /** Resolves when the engine's worker runs and its kernels are proven; throws E_ENGINE or E_CANCELLED. */
 function prepared(engine: Thread, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const cancel = () => reject(new PiPhiError("E_CANCELLED", "Loading was cancelled."));
+    const cancel = () =>
+      reject(new PiPhiError("E_CANCELLED", "Loading was cancelled. Load the model again if you still need it."));
     if (signal?.aborted) cancel();
     signal?.addEventListener("abort", cancel, { once: true });
     engine.onFailure(reject);
@@ -110,7 +111,7 @@ function resolve(model: string | URL): URL {
   try {
     return new URL(model, globalThis.document?.baseURI ?? location.href);
   } catch {
-    throw new PiPhiError("E_USAGE", `"${model}" is no address. Pass a URL or a path relative to the page.`);
+    throw new PiPhiError("E_USAGE", `"${model}" is not an address. Pass a URL or a path relative to the page.`);
   }
 }
 

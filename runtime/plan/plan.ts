@@ -106,7 +106,7 @@ function tooLarge(subject: Subject, options: PlanOptions, layout: Layout): PiPhi
       : `Use a shorter context: ${fittingContext(subject, options, ADDRESSABLE_BYTES)} tokens fit.`;
   return new PiPhiError(
     "E_MODEL_TOO_LARGE",
-    `The model needs ${megabytes(layout.totalBytes)} but WebAssembly can address 4096 MiB. ${remedy}`,
+    `The model needs ${megabytes(layout.totalBytes)}, but WebAssembly can address only 4096 MiB. ${remedy}`,
     { needBytes: layout.totalBytes, limitBytes: ADDRESSABLE_BYTES },
   );
 }

@@ -127,7 +127,7 @@ describe("packing refuses before it begins, and leaves everything as it was", ()
     expect((await piphi(["pack", file, pack])).code).toBe(0);
     expect((await piphi(["pack", pack, temporaryPath("again.gguf")])).stderr).toContain(`${pack} is a pack already`);
     expect((await piphi(["pack", "--check", file])).stderr).toContain(
-      "is no pack; only packs have checksums. Make one",
+      "is not a pack, and only packs have checksums. Make one",
     );
     const cut = temporaryFile("cut.pack.gguf", readFileSync(pack).subarray(0, 300_000));
     expect((await piphi(["pack", "--check", cut])).stderr).toMatch(
