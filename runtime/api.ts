@@ -1,5 +1,5 @@
 /** The public types of the library; `client.ts` and the devices implement them. They need no DOM. */
-import "./disposable.ts";
+import type { Disposable } from "./disposable.ts";
 import type { ChatMessage, GenerateOptions } from "./generate-options.ts";
 
 export type * from "./generate-options.ts";
@@ -9,7 +9,7 @@ export interface LoadOptions {
   contextLength?: number;
   /** Type of the key/value cache; default "int8". */
   kv?: "int8" | "f16";
-  /** Threads, the engine's own included; default: what the device offers. */
+  /** Threads, the engine's own included; default: what the device offers. In browsers that is measured, in about 40 ms. */
   threads?: number;
   /**
    * Requests that run side by side, 1 to 16; each has a key/value cache of its own. Others wait for their turn. Default: as
@@ -23,10 +23,7 @@ export interface LoadOptions {
    * Node they are kept on disk, too, so that the next start does not read them again.
    */
   warm?: readonly (string | readonly number[] | readonly ChatMessage[])[];
-  /**
-   * Bytes, or "1G", of disk for texts that were read (Node; $PIPHI_HOME/prefixes), for all models together. Requests that
-   * begin as one of them did go on from there, also after a restart. Default: none, or "1G" for `warm` alone.
-   */
+  /** Bytes, or "1G", of disk for texts that were read, for all models, beyond a restart (Node). Default: none; 1G for `warm` alone. */
   diskCache?: number | string;
   /** Upper limit of memory, as bytes or "1G", "512M"; default: what the device has free. */
   ram?: number | string;
@@ -95,7 +92,8 @@ export interface Timings {
 }
 
 export interface MemoryUse {
-  peakRssBytes: number | null;
+  /** Of the process. In browsers, which do not tell: the bytes of the model's WebAssembly memory. */
+  peakRssBytes: number;
   mode: "mapped" | "resident" | "streamed";
   /** Weights that stay in memory. */
   pinnedBytes: number;
@@ -208,7 +206,7 @@ export interface Tokenization {
  * A loaded model. Requests may be made at any time, many at once: they run side by side, as many as `parallel`, and others
  * wait for their turn; beyond `queue` they are refused with E_BUSY. What each gets does not depend on the others.
  */
-export interface Phi extends AsyncDisposable {
+export interface Phi extends Disposable {
   readonly info: ModelInfo;
   /** Continues a text, or token ids, without any template. */
   generate(prompt: string | readonly number[], options?: GenerateOptions): Generation;
@@ -259,7 +257,7 @@ export interface SaveOptions {
 }
 
 /** Answers as `Phi` gives them, with keys and values of their own: what a prompt shares with the text so far is kept. */
-export interface Session extends AsyncDisposable {
+export interface Session extends Disposable {
   readonly prefix: string;
   /** The note that it was restored with, or "". */
   readonly note: string;

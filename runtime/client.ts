@@ -39,7 +39,8 @@ export function connect(thread: Thread, model: string, options: LoadOptions = {}
       thread.terminate();
       reject(error);
     };
-    const cancel = () => fail(new PiPhiError("E_CANCELLED", "Loading was cancelled."));
+    const cancel = () =>
+      fail(new PiPhiError("E_CANCELLED", "Loading was cancelled. Load the model again if you still need it."));
     if (signal?.aborted) return cancel();
     signal?.addEventListener("abort", cancel, { once: true });
     const client = new Client(thread);
@@ -205,7 +206,8 @@ class Client implements Phi {
   ): Promise<Methods[M]["answer"]> {
     if (this.closing) throw new PiPhiError("E_CLOSED", "The model was closed. Load it again.");
     if (this.lost) throw this.lost;
-    if (signal?.aborted) throw new PiPhiError("E_CANCELLED", "The request was cancelled.");
+    if (signal?.aborted)
+      throw new PiPhiError("E_CANCELLED", "The request was cancelled. Send it again if you still need it.");
     const id = ++this.last;
     const answer = new Promise<Methods[M]["answer"]>((resolve, reject) => {
       this.pending.set(id, { emit, resolve: resolve as (value: unknown) => void, reject });

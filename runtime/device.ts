@@ -71,6 +71,8 @@ export interface Thread {
   /** Called once if the thread dies by itself. */
   onFailure(listener: (error: Error) => void): void;
   terminate(): void;
+  /** Becomes false where the thread has not begun to run within the device's time limit. Absent: it runs already. */
+  readonly running?: Promise<boolean>;
   /** Whether the process may not end while this thread lives (Node). */
   keepAlive?(on: boolean): void;
 }
@@ -149,6 +151,8 @@ export interface Device {
   create?(name: string, write: (sink: ByteSink) => Promise<void>): Promise<number>;
   /** Where caches of texts that were read can be kept from run to run. */
   readonly kept?: KeptFiles;
+  /** Tells the user about something that works less well than it could, in one sentence. */
+  warn(text: string): void;
   /** The bytes of a kernel build. */
   kernel(build: KernelBuild): Promise<Uint8Array>;
   /**

@@ -10,4 +10,5 @@ declare global {
   }
 }
 
-export {};
+/** What `await using` closes. */
+export type Disposable = AsyncDisposable;

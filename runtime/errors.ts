@@ -76,8 +76,7 @@ export class PiPhiError extends Error {
 
 /** Throws E_ENGINE unless `holds`: a check at the borders between rooms, whose failure is a bug. */
 export function demand(holds: boolean, what: string): asserts holds {
-  if (!holds)
-    throw new PiPhiError("E_ENGINE", `This should not be: it is demanded that ${what}. Please report this as a bug.`);
+  if (!holds) throw new PiPhiError("E_ENGINE", `PiPhi broke a rule of its own: ${what}. Please report this as a bug.`);
 }
 
 export interface SerializedError {

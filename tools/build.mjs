@@ -82,7 +82,7 @@ async function build() {
     }),
     esbuild.build({
       ...shared,
-      entryPoints: ["index", "home", "worker"].map((name) => `devices/web/${name}.ts`),
+      entryPoints: ["index", "core", "home", "worker"].map((name) => `devices/web/${name}.ts`),
       outdir: fresh,
       platform: "browser",
       minify: true,

@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 import { type OptionTable, text, usageError, type Values } from "./options.ts";
 
 /** The token, where no file is named. */
-export const TOKEN_VARIABLE = "HOME_ASSISTANT_TOKEN";
+const TOKEN_VARIABLE = "HOME_ASSISTANT_TOKEN";
 
 export const ASSISTANT_FLAGS = {
   "home-assistant": text("URL", "address of Home Assistant, such as http://homeassistant.local:8123"),

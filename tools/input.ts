@@ -52,7 +52,8 @@ export function onlyModel(flag: string | undefined, words: string[]): string | u
 }
 
 export function refuseWords(words: readonly string[]): void {
-  if (words.length > 0) throw usageError(`Unexpected argument "${words[0]}".`);
+  if (words.length > 0)
+    throw usageError(`Unexpected argument "${words[0]}". Leave it out, or put text of several words in quotes.`);
 }
 
 async function readStdin({ stdin, signal }: Context): Promise<string> {
@@ -62,7 +63,7 @@ async function readStdin({ stdin, signal }: Context): Promise<string> {
     const data = typeof chunk === "string" ? Buffer.from(chunk) : (chunk as Uint8Array);
     bytes += data.length;
     if (bytes > STDIN_LIMIT_BYTES) {
-      const message = `Standard input is longer than ${STDIN_LIMIT_BYTES} bytes; give a shorter text.`;
+      const message = `Standard input is longer than ${STDIN_LIMIT_BYTES} bytes. Give a shorter text.`;
       throw new PiPhiError("E_PROMPT_TOO_LONG", message, { limitBytes: STDIN_LIMIT_BYTES });
     }
     chunks.push(data);

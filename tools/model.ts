@@ -55,7 +55,7 @@ const UNWRITABLE = new Set(["E_FILE_WRITE", "E_DISK_FULL"]);
 /** "peak 1.81 GB, 1.49 GB of weights mapped"; "peak 512 MB, 229 MB of weights stay, 1.2 GB streamed a token" */
 export function describeMemory(memory: MemoryUse): string {
   const parts = [
-    ...(memory.peakRssBytes === null ? [] : [`peak ${formatBytes(memory.peakRssBytes)}`]),
+    `peak ${formatBytes(memory.peakRssBytes)}`,
     `${formatBytes(memory.pinnedBytes)} of weights ${memory.mode === "streamed" ? "stay" : memory.mode}`,
   ];
   if (memory.streamedBytesPerToken > 0) parts.push(`${formatBytes(memory.streamedBytesPerToken)} streamed a token`);

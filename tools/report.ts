@@ -7,6 +7,17 @@ import { palette, printable, writeJson } from "./output.ts";
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
+/** What the library calls an option, and what the command calls it. */
+const FLAGS: Record<string, string> = { contextLength: "--ctx", kv: "--kv", ram: "--ram", threads: "--threads" };
+
+/** A remedy of the library's with the command's options: "(contextLength: 512)" becomes "(--ctx 512)". */
+export function withFlags(text: string): string {
+  return text.replace(/\((\w+)(?:: (\w+))?\)/g, (all, option: string, value?: string) => {
+    if (!Object.hasOwn(FLAGS, option)) return all;
+    return value === undefined ? `(${FLAGS[option]})` : `(${FLAGS[option]} ${value})`;
+  });
+}
+
 /** By name and not by class: errors cross threads and bundles. */
 function asPiPhiError(error: unknown): PiPhiError {
   if (error instanceof Error && error.name === "PiPhiError") return error as PiPhiError;
@@ -20,7 +31,7 @@ export function errorDocument(
 ): { error: { code: string; message: string; details: ErrorDetails } } {
   const { code, message, details } = asPiPhiError(error);
   const { stack: _, ...quiet }: ErrorDetails = details;
-  return { error: { code, message, details: debug ? details : quiet } };
+  return { error: { code, message: withFlags(message), details: debug ? details : quiet } };
 }
 
 /** One line, or one JSON document; where the error came from only with PIPHI_DEBUG=1. Returns the exit code. */
@@ -35,7 +46,7 @@ export function reportError(
     writeJson(stdout, errorDocument(error, debug));
   } else {
     const { red } = palette(stderr, env);
-    stderr.write(`${red("error:")} ${printable(message).replace(/\s+/g, " ").trim()} [${code}]\n`);
+    stderr.write(`${red("error:")} ${printable(withFlags(message)).replace(/\s+/g, " ").trim()} [${code}]\n`);
   }
   if (debug && error instanceof Error) stderr.write(`${details.stack ?? error.stack}\n`);
   return code === "E_USAGE" ? EXIT_USAGE : EXIT_FAILED;

@@ -52,7 +52,7 @@ export interface HomeParts {
 }
 
 /** The area that a sentence was said in; throws E_USAGE. */
-export function whereSaid(house: House, name: string | undefined): Area | undefined {
+function whereSaid(house: House, name: string | undefined): Area | undefined {
   if (name === undefined) return undefined;
   const area = areaCalled(house, name);
   if (area !== undefined) return area;
@@ -62,7 +62,7 @@ export function whereSaid(house: House, name: string | undefined): Area | undefi
 }
 
 /** Reads one sentence, and adds what to say. */
-export async function understandIn(
+async function understandIn(
   { house: given, phi, read }: HomeParts,
   text: string,
   { area, explain, speech = "plain", signal }: UnderstandOptions = {},

@@ -19,7 +19,7 @@ const SAMPLE_BYTES = 4096;
  * Tells files apart without reading them: no file takes the place of another, and none is written to, without a new one. JSON,
  * so that whatever a path has in it, a stamp is one line.
  */
-export function stampOf(files: readonly string[]): string {
+function stampOf(files: readonly string[]): string {
   return JSON.stringify(
     files.map((file) => {
       const { dev, ino, size, mtimeMs, ctimeMs } = fs.statSync(file);

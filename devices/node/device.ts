@@ -49,6 +49,7 @@ export function nodeDevice(): Device {
     retreat,
     wasi: createWasiHost,
     startWorker: startThread,
+    warn: (text) => process.emitWarning(text, "PiPhi"),
   };
 }
 
@@ -77,7 +78,7 @@ export function engineBytes(threads: number): number {
 }
 
 /** A thread begins within milliseconds; on a board that swaps, within seconds. */
-const START_LIMIT_MS = 30_000;
+const START_LIMIT_MS = 10_000;
 
 /** V8 would let short-lived objects pile up to 48 MB in each thread before it looks for garbage. */
 const YOUNG_GENERATION_MB = { engine: 6, team: 1, reader: 1, packer: 4, promoter: 1 };
@@ -87,14 +88,22 @@ export type ThreadRole = keyof typeof YOUNG_GENERATION_MB;
 export function startThread(role: ThreadRole): Thread {
   const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB[role] };
   // The caller's own arguments, such as --input-type, are not for this file.
-  const worker = createWorker({ workerData: { role }, resourceLimits, execArgv: [] });
+  return threadOf(createWorker({ workerData: { role }, resourceLimits, execArgv: [] }), START_LIMIT_MS);
+}
+
+/** A worker that was just created, as a thread. One that does not begin to run within the limit is a failure. */
+export function threadOf(worker: Worker, limitMs: number): Thread {
+  const running = beginsWithin(worker, limitMs);
   let ended = false;
   worker.once("error", () => (ended = true));
   return {
+    running,
     post: (message) => worker.postMessage(message),
     onMessage: (listener) => worker.on("message", listener),
     onFailure(listener) {
-      failUnlessOnline(worker, listener);
+      void running.then((runs) => {
+        if (!runs) listener(new Error(`it did not begin to run within ${limitMs / 1000} s`));
+      });
       worker.once("error", listener);
       worker.once("exit", (code) => {
         if (!ended && code !== 0) listener(new Error(`the thread exited with ${code}`));
@@ -116,18 +125,23 @@ function createWorker(options: WorkerOptions): Worker {
     if ((error as NodeJS.ErrnoException).code !== "ERR_ACCESS_DENIED") throw error;
     throw new PiPhiError(
       "E_ENGINE",
-      "Node's permission model forbids threads, and the engine runs in one. Start Node with --allow-worker and --allow-fs-read=*.",
+      "Node's permission model forbids threads, but the engine needs one. Start Node with --allow-worker and --allow-fs-read=*.",
       { permission: "worker" },
     );
   }
 }
 
-/** Whoever waits for a thread that does not begin to run is told so. */
-function failUnlessOnline(worker: Worker, listener: (error: Error) => void): void {
-  const timer = setTimeout(() => {
-    listener(new Error(`it did not begin to run within ${START_LIMIT_MS / 1000} s`));
-  }, START_LIMIT_MS).unref();
-  for (const event of ["online", "exit"] as const) worker.once(event, () => clearTimeout(timer));
+/** False where a worker has neither begun to run nor ended when the time is up. */
+function beginsWithin(worker: Worker, limitMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), limitMs).unref();
+    for (const event of ["online", "error", "exit"] as const) {
+      worker.once(event, () => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    }
+  });
 }
 
 /** Peak resident bytes: VmHWM on Linux, where `maxRSS` would also count what ran in the process before exec. */

@@ -17,8 +17,13 @@ let retreated = false;
 
 /** V8 13 and newer fuse neighbouring 128-bit operations into 256 bits on x64; PIPHI_REVECTORIZE=0 turns that off. */
 export function revectorizes(): boolean {
+  return canRevectorize() && chosen === "fast";
+}
+
+/** Whether the fast set may, whichever is chosen. */
+function canRevectorize(): boolean {
   const supported = process.arch === "x64" && !("bun" in process.versions) && majorOfV8() >= 13;
-  return supported && chosen === "fast" && !retreated && environment("PIPHI_REVECTORIZE") !== "0";
+  return supported && !retreated && environment("PIPHI_REVECTORIZE") !== "0";
 }
 
 /** Turns revectorization off for what is compiled from now on; false if it is not on. */
@@ -39,7 +44,7 @@ export function engineFlags(set: FlagSet): string[] {
   const [major, minor] = process.versions.v8.split(".").map(Number);
   return [
     "--no-liftoff",
-    ...(revectorizes() ? ["--experimental-wasm-revectorize"] : []),
+    ...(canRevectorize() ? ["--experimental-wasm-revectorize"] : []),
     ...(major * 100 + minor < 1104 ? ["--experimental-wasm-relaxed-simd"] : []),
     // V8 14 inlines by feedback that only Liftoff collects, and aborts the process where there is none. Without inlining
     // at all, prefill is a sixth slower; without deoptimization, as fast as with Liftoff.

@@ -102,7 +102,7 @@ export function openError(path: string, error: NodeJS.ErrnoException): PiPhiErro
   if (error.code === "ENOENT") {
     const target = linkTarget(path);
     if (target !== undefined) {
-      const message = `${path} is a link to ${target}, where there is no file. Mount what it is on, or make the link anew.`;
+      const message = `${path} is a link to ${target}, but there is no file there. Mount the disk that holds it, or make the link again.`;
       return new PiPhiError("E_NOT_FOUND", message, { path, target });
     }
     return new PiPhiError(
@@ -114,12 +114,16 @@ export function openError(path: string, error: NodeJS.ErrnoException): PiPhiErro
     );
   }
   if (error.code === "EACCES" || error.code === "EPERM") {
-    return new PiPhiError("E_FILE_READ", `${path} may not be read by this user. Change its permissions.`, {
-      path,
-      errno: error.code,
-    });
+    return new PiPhiError(
+      "E_FILE_READ",
+      `${path} cannot be read: you do not have permission. Change the file's permissions.`,
+      {
+        path,
+        errno: error.code,
+      },
+    );
   }
-  return new PiPhiError("E_FILE_READ", `${path} cannot be opened (${error.message}).`, {
+  return new PiPhiError("E_FILE_READ", `${path} cannot be opened (${error.message}). Check the disk and try again.`, {
     path,
     errno: error.code ?? "unknown",
   });

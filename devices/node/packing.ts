@@ -97,7 +97,10 @@ export async function servePacker(device: Device, task: PackTask, post: (message
   };
   const checkpoint = () => {
     if (Atomics.load(new Int32Array(task.stop), 0) === 0) return;
-    throw new PiPhiError("E_CANCELLED", "Packing was cancelled; nothing was written. Start again when you like.");
+    throw new PiPhiError(
+      "E_CANCELLED",
+      "Packing was cancelled, and nothing was written. Run it again to make the pack.",
+    );
   };
   try {
     post({ type: "done", bytes: await work(device, task, report, checkpoint) });
@@ -117,7 +120,10 @@ async function work(
     if (output === undefined) {
       const { pack } = model.weights;
       if (!pack) {
-        throw new PiPhiError("E_USAGE", `${input} is no pack; only packs have checksums. Make one: piphi pack IN OUT`);
+        throw new PiPhiError(
+          "E_USAGE",
+          `${input} is not a pack, and only packs have checksums. Make one: piphi pack IN OUT`,
+        );
       }
       await verifyPack(pack, (bytes, totalBytes) => {
         report(bytes, totalBytes);
@@ -161,7 +167,7 @@ function refuseOutput(output: string, { sources }: Model): void {
     return source.dev === stat.dev && source.ino === stat.ino;
   });
   if (!same) return;
-  const message = `${output} is the model itself, and the pack would take its place. Give the pack another name.`;
+  const message = `${output} is the model itself: the pack would replace it. Give the pack another name.`;
   throw new PiPhiError("E_USAGE", message, { file: output });
 }
 
@@ -180,10 +186,10 @@ function refuseFullDisk(output: string, needBytes: number): void {
 
 function diskFull(folder: string, needBytes: number, freeBytes?: number): PiPhiError {
   const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
-  const free = freeBytes === undefined ? "" : ` and has ${megabytes(freeBytes)} free`;
+  const free = freeBytes === undefined ? "" : ` of free space, but has only ${megabytes(freeBytes)}`;
   return new PiPhiError(
     "E_DISK_FULL",
-    `The disk of ${folder} needs room for ${megabytes(needBytes)}${free}. Free some, or choose another folder (PIPHI_HOME is the store's; --no-pack needs none).`,
+    `The disk of ${folder} needs ${megabytes(needBytes)}${free}. Delete some files, or choose another folder: PIPHI_HOME moves the store, and --no-pack needs no room.`,
     { folder, needBytes, ...(freeBytes === undefined ? {} : { freeBytes }) },
   );
 }

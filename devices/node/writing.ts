@@ -65,7 +65,7 @@ export function writableTarget(output: string): string {
   }
   throw new PiPhiError(
     "E_FILE_WRITE",
-    `${output} is a pipe or a device, and a file is put into place by renaming. Give the name of a file.`,
+    `${output} is a pipe or a device. Output needs a regular file: give the name of one.`,
     { file: output },
   );
 }
@@ -202,13 +202,17 @@ function sinkOf(fd: number, file: string): ByteSink {
 export function writeError(file: string, error: NodeJS.ErrnoException): PiPhiError {
   const { code = "unknown", message } = error;
   if (code === "ENOSPC" || code === "EDQUOT") {
-    return new PiPhiError("E_DISK_FULL", `The disk ran full while ${file} was written. Free some room and try again.`, {
-      file,
-    });
+    return new PiPhiError(
+      "E_DISK_FULL",
+      `The disk became full while ${file} was written. Delete some files and try again.`,
+      {
+        file,
+      },
+    );
   }
   const remedy: Record<string, string> = {
-    EACCES: "This user may not write there: choose another folder, or change its permissions.",
-    EPERM: "This user may not write there: choose another folder, or change its permissions.",
+    EACCES: "You do not have permission to write there. Choose another folder, or change its permissions.",
+    EPERM: "You do not have permission to write there. Choose another folder, or change its permissions.",
     EROFS: "The file system is read-only: choose another folder (PIPHI_HOME is the store's; --no-pack needs none).",
     EFBIG: "The file system cannot hold files of this size (FAT ends at 4 GiB): choose another one.",
     ENOENT: "The folder does not exist: make it first.",

@@ -31,6 +31,7 @@ export function webDevice(
     kernel: (build) => fetchKernel(build, assets),
     wasi: createWasiHost,
     startWorker: () => team.pop()!,
+    warn: (text) => console.warn(`PiPhi: ${text}`),
   };
 }
 

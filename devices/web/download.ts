@@ -100,7 +100,7 @@ export async function request({ url, name }: Remote, init: RequestInit): Promise
       details,
     );
   }
-  const message = `The server does not give ${name} (HTTP ${status}). Check that it can be downloaded without signing in, or try again later.`;
+  const message = `The server refused ${name} (HTTP ${status}). Check that it can be downloaded without signing in, or try again later.`;
   throw new PiPhiError("E_FILE_READ", message, details);
 }
 
@@ -164,7 +164,8 @@ const CORS_REMEDY = "Check the connection, and that its server allows this page 
 const CUT_REMEDY = "The connection was cut: load it again.";
 
 function interrupted(name: string, error: unknown, remedy: string, signal?: AbortSignal | null): PiPhiError {
-  if (signal?.aborted) return new PiPhiError("E_CANCELLED", "Loading was cancelled.");
+  if (signal?.aborted)
+    return new PiPhiError("E_CANCELLED", "Loading was cancelled. Load the model again if you still need it.");
   const reason = error instanceof Error ? error.message : String(error);
   return new PiPhiError("E_FILE_READ", `${name} could not be downloaded (${reason}). ${remedy}`, { file: name });
 }

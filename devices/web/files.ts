@@ -36,7 +36,7 @@ export function keep(chunks: readonly Uint8Array[]): Part {
     if (!(error instanceof RangeError)) throw error;
     throw new PiPhiError(
       "E_MEMORY",
-      `The browser has no room for ${Math.ceil(bytes / 2 ** 20)} MiB more of the model. Close other tabs, or use a smaller quantization.`,
+      `The browser refused another ${Math.ceil(bytes / 2 ** 20)} MiB for the model. Close other tabs, or use a smaller quantization.`,
       { needBytes: bytes },
     );
   }
@@ -114,6 +114,6 @@ function complete(buffer: ArrayBuffer, { size }: Blob): Uint8Array {
 
 function unreadable(name: string, error: unknown): PiPhiError {
   const reason = error instanceof Error ? error.message : String(error);
-  const remedy = "Load it again; a file that has changed since it was picked must be picked anew.";
+  const remedy = "Load it again. If the file has changed since you picked it, pick it again.";
   return new PiPhiError("E_FILE_READ", `Reading ${name} failed (${reason}). ${remedy}`, { file: name });
 }

@@ -8,6 +8,7 @@ import { PiPhiError } from "../../runtime/errors.ts";
 import type { FromEngine, ToEngine } from "../../runtime/protocol.ts";
 import { webDevice } from "./device.ts";
 import { openFile } from "./files.ts";
+import { type Probe, sideBySide, takePart } from "./probe.ts";
 import { type Gift, type Role, startThread } from "./thread.ts";
 
 /** The engine refuses to load with more, but only when the team has been started. */
@@ -42,9 +43,11 @@ function becomeEngine(role: Role): void {
         return;
       }
       if (message.type === "load" && device.sharedMemory) {
-        team.push(...(await startTeam(message.options.threads ?? device.threads, role)));
-        const threads = team.length + 1;
-        if (message.options.threads === undefined || isFewer(threads, message.options.threads)) {
+        const { threads: asked } = message.options;
+        team.push(...(await startTeam(asked ?? device.threads, role, device.warn)));
+        const threads = asked === undefined ? await sideBySide(team) : team.length + 1;
+        for (const surplus of team.splice(threads - 1)) surplus.terminate();
+        if (asked === undefined || isFewer(threads, asked)) {
           listener({ ...message, options: { ...message.options, threads } });
           return;
         }
@@ -60,14 +63,13 @@ function becomeEngine(role: Role): void {
  * Starts the engine's team and waits until it runs. Browsers start a worker only while its creator is idle, and an
  * engine that loads a model is not: it blocks until its team has done its share.
  */
-async function startTeam(threads: number, role: Role): Promise<Thread[]> {
+async function startTeam(threads: number, role: Role, warn: (text: string) => void): Promise<Thread[]> {
   const others = Math.max(0, Math.min(threads, MOST_THREADS) - 1);
   const started = await Promise.all(Array.from({ length: others }, () => startMember(role)));
   const running = started.filter((thread) => thread !== undefined);
   if (running.length < others) {
-    console.warn(
-      `piphi: ${others - running.length} of ${others} workers did not start within ${START_LIMIT_MS / 1000} s; the model runs on ${running.length + 1} threads.`,
-    );
+    const left = running.length === 0 ? "1 thread" : `${running.length + 1} threads`;
+    warn(`${others - running.length} of ${others + 1} threads did not start in time. The model runs on ${left}.`);
   }
   return running;
 }
@@ -102,7 +104,9 @@ function becomeMember(role: Role): void {
     return source;
   };
   const device = webDevice(openOnce, [], role);
-  const follow = ({ data }: MessageEvent<Membership>) => Member.serve(device, data, () => postMessage("joined"));
-  addEventListener("message", follow, { once: true });
+  addEventListener("message", ({ data }: MessageEvent<Membership | Probe>) => {
+    if ("type" in data) takePart(data, () => postMessage("probing"));
+    else Member.serve(device, data, () => postMessage("joined"));
+  });
   postMessage("running");
 }

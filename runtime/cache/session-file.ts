@@ -93,7 +93,7 @@ export function readSessionHeader(source: ByteSource): { header: SessionHeader; 
   const preamble = new Uint8Array(Math.min(PREAMBLE_BYTES, size));
   source.read(0, preamble);
   if (MAGIC.some((byte, i) => preamble[i] !== byte)) {
-    throw new PiPhiError("E_NOT_SESSION", `${name} is no saved session. Give a file that was saved as one.`, {
+    throw new PiPhiError("E_NOT_SESSION", `${name} is not a saved session. Give a file that was saved as a session.`, {
       file: name,
     });
   }
@@ -140,14 +140,14 @@ export function checkSession(file: string, header: SessionHeader, target: Sessio
     const saved = printable(header.model, 80);
     throw new PiPhiError(
       "E_SESSION_MODEL",
-      `${file} is a session of ${saved}, with other weights than those of ${printable(target.model, 80)} that are loaded. Load the model that it was saved with, in the same precision.`,
+      `${file} is a session of ${saved}, but ${printable(target.model, 80)} with other weights is loaded. Load the model that it was saved with, in the same precision.`,
       { file, model: saved, modelHash: header.modelHash, loadedHash: target.modelHash },
     );
   }
   if (kv !== target.kv) {
     throw new PiPhiError(
       "E_SESSION_KV",
-      `${file} was saved with a key/value cache of type ${kv}, and the model was loaded with ${target.kv}. Load it with that type (--kv ${kv}).`,
+      `${file} was saved with a key/value cache of type ${kv}, but the model was loaded with ${target.kv}. Load the model with the session's type (kv: ${kv}).`,
       { file, kv, loadedKv: target.kv },
     );
   }
@@ -155,7 +155,7 @@ export function checkSession(file: string, header: SessionHeader, target: Sessio
   if (held <= target.contextLength) return;
   throw new PiPhiError(
     "E_CONTEXT",
-    `${file} holds ${held} tokens and the context ${target.contextLength}. Load the model with a context of at least ${held} (--ctx ${held}).`,
+    `${file} holds ${held} tokens, but the context has room for only ${target.contextLength}. Load the model with a context of at least ${held} (contextLength: ${held}).`,
     { file, tokens: held, contextLength: target.contextLength },
   );
 }

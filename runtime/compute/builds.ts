@@ -64,7 +64,7 @@ async function compile(device: Device, build: KernelBuild, again = false): Promi
   const bytes = again ? Uint8Array.from([...file, ...CUSTOM_SECTION]) : file;
   const form = device.sharedMemory ? bytes : unsharedBuild(bytes);
   if (!WebAssembly.validate(form as BufferSource)) {
-    throw new PiPhiError("E_ENGINE", `This engine does not accept the ${build} kernels.`);
+    throw new PiPhiError("E_ENGINE", `This engine cannot compile the ${build} kernels.`);
   }
   return WebAssembly.compile(form as BufferSource);
 }
@@ -96,7 +96,7 @@ export async function chooseKernels(device: Device, only?: KernelBuild): Promise
       return { build, form, module, name: kernelName(build, form) };
     } catch (error) {
       if (error instanceof PiPhiError && error.code === "E_MEMORY") throw error;
-      reasons.push(`${build}: ${PiPhiError.from(error).message}`);
+      reasons.push(`${build}: ${PiPhiError.from(error).message.replace(/\.$/, "")}`);
     }
   }
   throw new PiPhiError("E_ENGINE", `The kernels do not run here: ${obstacle(reasons)}`, { reasons });

@@ -53,7 +53,7 @@ export function examine(device: Device, module: WebAssembly.Module, forms: reado
   const same = (from: number, other: number, length: number, what: string) => {
     for (let i = 0; i < length; i++) {
       if (bytes[from + i] !== bytes[other + i]) {
-        throw new PiPhiError("E_ENGINE", `The ${what} kernel differs from its scalar reference on this engine.`, {
+        throw new PiPhiError("E_ENGINE", `The ${what} kernel gives wrong results on this engine.`, {
           at: i,
         });
       }

@@ -160,7 +160,7 @@ export class Signals {
 }
 
 function lost(): PiPhiError {
-  return new PiPhiError("E_ENGINE", "A worker thread was lost. Load the model again.");
+  return new PiPhiError("E_ENGINE", "A worker thread ended unexpectedly. Load the model again.");
 }
 
 /** Throws E_ENGINE if a thread is gone: others may still be in the middle of its last job. */

@@ -53,14 +53,17 @@ export async function assemble(
   try {
     const language = await Language.open(model.metadata, model.config.vocabSize, options.template);
     const asked = planOptions(device, model.config, model.weights.pack !== undefined, options);
-    const layout = plan(subjectOf(model), asked);
+    let layout = plan(subjectOf(model), asked);
     check(language, layout);
+    for (let index = 1; index < layout.threads; index++) threads.push(device.startWorker("team"));
     const choice = await chooseKernels(device, options.kernel);
+    if (await dropThoseThatWait(device, threads)) {
+      layout = plan(subjectOf(model), { ...asked, threads: threads.length + 1 });
+    }
     const memory = allocateMemory(layout.totalBytes, device.sharedMemory);
     residence = new Residence(device, model, layout, memory, options.share ?? false);
     const { loadPlan } = residence;
     const member = (index: number): Membership => ({ memory, choice, layout, loadPlan, index });
-    for (let index = 1; index < layout.threads; index++) threads.push(device.startWorker("team"));
     const joined = Promise.all(threads.map((thread, i) => join(thread, member(i + 1))));
     joined.catch(() => {}); // seen below, unless an error comes first
     const leader = new Member(device, member(0), residence.file);
@@ -80,6 +83,21 @@ export async function assemble(
   } finally {
     model.close();
   }
+}
+
+/**
+ * Ends the threads that have not begun to run within the device's time limit, and says so: the engine works without them.
+ * Resolves with whether there were any.
+ */
+async function dropThoseThatWait(device: Device, threads: Thread[]): Promise<boolean> {
+  const asked = threads.length;
+  const running = await Promise.all(threads.map((thread) => thread.running ?? true));
+  for (let i = asked - 1; i >= 0; i--) if (!running[i]) threads.splice(i, 1)[0].terminate();
+  const lost = asked - threads.length;
+  if (lost === 0) return false;
+  const left = threads.length === 0 ? "1 thread" : `${threads.length + 1} threads`;
+  device.warn(`${lost} of ${asked + 1} threads did not start in time. The model runs on ${left}.`);
+  return true;
 }
 
 /** Resolves when a team worker follows its leader: one that leads is blocked, and would wait for it for ever. */

@@ -140,11 +140,11 @@ export class Engine {
   }
 
   memoryUse(): MemoryUse {
-    const { device, layout, residence, leader } = this.parts;
+    const { device, layout, memory, residence, leader } = this.parts;
     const { mode, notMapped } = residence;
     const pressure = this.steward.report();
     return {
-      peakRssBytes: device.peakBytes() ?? null,
+      peakRssBytes: device.peakBytes() ?? memory.buffer.byteLength,
       mode,
       pinnedBytes: layout.bytes.weights - this.steward.releasedBytes,
       streamedBytesPerToken: leader.weights.streamedBytes,
@@ -269,7 +269,10 @@ export class Engine {
 
   /** Ends a request, or all, as soon as it can be. */
   cancel(request = STOP_ALL): void {
-    this.end(request, new PiPhiError("E_CANCELLED", "The request was cancelled before it began."));
+    this.end(
+      request,
+      new PiPhiError("E_CANCELLED", "The request was cancelled before it began. Send it again if you still need it."),
+    );
   }
 
   /** Ends what runs, refuses what waits, and frees everything; at once where nothing runs. */
@@ -333,7 +336,7 @@ export class Engine {
     const waiting = this.open - this.parts.layout.sequences;
     return new PiPhiError(
       "E_BUSY",
-      `${waiting} requests wait for their turn, and the queue holds ${this.queue}. Try again later, or load the model with a longer queue.`,
+      `${waiting} requests wait already, and the queue has room for ${this.queue}. Try again later, or load the model with a longer queue.`,
       { waiting, queue: this.queue },
     );
   }

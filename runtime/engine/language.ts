@@ -115,7 +115,7 @@ export class Language {
     // By place: an element that a sparse array lacks is no id either.
     const at = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
     if (at < 0) return;
-    throw new PiPhiError("E_USAGE", `${ids[at]} is no token id: the vocabulary has ids 0 to ${vocabSize - 1}.`, {
+    throw new PiPhiError("E_USAGE", `${ids[at]} is not a token id. Use whole numbers from 0 to ${vocabSize - 1}.`, {
       id: ids[at] ?? null,
       at,
     });

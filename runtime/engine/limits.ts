@@ -45,7 +45,7 @@ export function promptTooLong(
 ): PiPhiError {
   return new PiPhiError(
     "E_PROMPT_TOO_LONG",
-    `The ${what} has ${promptTokens} tokens and the context holds ${contextLength}. Shorten it, or load the model with a longer context.`,
+    `The ${what} has ${promptTokens} tokens, but the context holds only ${contextLength}. Shorten it, or load the model with a longer context.`,
     { promptTokens, contextLength },
   );
 }

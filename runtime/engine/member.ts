@@ -102,7 +102,8 @@ export class Member {
       this.withLoader((loader) => loader.load(failed - 1)); // again, here, for its error
       throw new PiPhiError("E_FILE_READ", "A read of the model file failed. Try again.", { piece: failed - 1 });
     }
-    if (end !== "done") throw new PiPhiError("E_CANCELLED", "Loading was cancelled.");
+    if (end !== "done")
+      throw new PiPhiError("E_CANCELLED", "Loading was cancelled. Load the model again if you still need it.");
   }
 
   /** Leader: runs the forward pass of a batch with the team; throws E_FILE_READ where the embedding cannot be read. */

@@ -98,7 +98,7 @@ export class Schedule {
     const { signals } = this.means;
     const { request = 0, cancelled = false } = this.current ?? {};
     if (!cancelled && (request === 0 || signals.stopping !== request)) return;
-    throw new PiPhiError("E_CANCELLED", "The request was cancelled.");
+    throw new PiPhiError("E_CANCELLED", "The request was cancelled. Send it again if you still need it.");
   };
 
   /** How many have a sequence, and how many wait for one. */

@@ -115,7 +115,7 @@ export class Sessions {
    */
   async save(session: number, path: string, note: string, request: Request = 0): Promise<number> {
     const { create } = this.means.device;
-    if (!create) throw noFiles("export() gives a session's bytes");
+    if (!create) throw noFiles("Use export(), which gives the session's bytes");
     if (typeof path !== "string" || path === "") throw new PiPhiError("E_USAGE", "Give the path of a file to save to.");
     return this.write(session, note, request, (write) => create(path, write));
   }
@@ -155,7 +155,7 @@ export class Sessions {
 
   private openFile(path: string): ByteSource {
     const { device } = this.means;
-    if (!device.create) throw noFiles("pass the bytes of export()");
+    if (!device.create) throw noFiles("Pass the bytes that export() gave");
     try {
       return device.open(path);
     } catch (error) {
@@ -214,7 +214,7 @@ export class Sessions {
 }
 
 function noFiles(instead: string): PiPhiError {
-  return new PiPhiError("E_USAGE", `There are no files here: ${instead}.`);
+  return new PiPhiError("E_USAGE", `There are no files here. ${instead}.`);
 }
 
 function allocate(bytes: number): Uint8Array<ArrayBuffer> {

@@ -29,7 +29,7 @@ export function warmIds({ warm = [] }: WarmthOptions, language: Language, contex
     if (ids.length <= contextLength) return ids;
     throw new PiPhiError(
       "E_PROMPT_TOO_LONG",
-      `Warm prompt ${index} has ${ids.length} tokens and the context holds ${contextLength}. Shorten it, or load the model with a longer context.`,
+      `Warm prompt ${index} has ${ids.length} tokens, but the context holds only ${contextLength}. Shorten it, or load the model with a longer context.`,
       { index, promptTokens: ids.length, contextLength },
     );
   });

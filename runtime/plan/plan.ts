@@ -106,7 +106,7 @@ function tooLarge(subject: Subject, options: PlanOptions, layout: Layout): PiPhi
       : `Use a shorter context: ${fittingContext(subject, options, ADDRESSABLE_BYTES)} tokens fit.`;
   return new PiPhiError(
     "E_MODEL_TOO_LARGE",
-    `The model needs ${megabytes(layout.totalBytes)} but WebAssembly can address 4096 MiB. ${remedy}`,
+    `The model needs ${megabytes(layout.totalBytes)}, but WebAssembly can address only 4096 MiB. ${remedy}`,
     { needBytes: layout.totalBytes, limitBytes: ADDRESSABLE_BYTES },
   );
 }
@@ -117,13 +117,13 @@ function tooLittleMemory(subject: Subject, options: PlanOptions, limit: number):
   const { overheadBytes = 0 } = options;
   const [needBytes, limitBytes] = [totalBytes + overheadBytes, limit + overheadBytes];
   const remedies = [
-    ...(context >= 32 ? [`It fits with a context of ${context} tokens (--ctx ${context}).`] : []),
+    ...(context >= 32 ? [`It fits with a context of ${context} tokens (contextLength: ${context}).`] : []),
     ...(fitsPacked(subject, options, limit) ? ["Packed (piphi pack), it fits."] : []),
     ...(context < 32 ? [moreMemory(options, totalBytes - limit, limit)] : []),
   ];
   return new PiPhiError(
     "E_MEMORY",
-    `The model needs ${megabytes(needBytes)} and ${megabytes(limitBytes)} may be used. ${remedies.join(" ")}`,
+    `The model needs ${megabytes(needBytes)}, but only ${megabytes(limitBytes)} may be used. ${remedies.join(" ")}`,
     { needBytes, limitBytes, lackingBytes: needBytes - limitBytes, fittingContext: context },
   );
 }
@@ -135,7 +135,7 @@ function fitsPacked(subject: Subject, options: PlanOptions, limit: number): bool
 }
 
 function moreMemory({ ramAsked, streamable, overheadBytes = 0 }: PlanOptions, lacking: number, limit: number): string {
-  const more = ramAsked ? `Allow ${megabytes(lacking)} more (--ram)` : `Free ${megabytes(lacking)} more`;
+  const more = ramAsked ? `Allow ${megabytes(lacking)} more (ram)` : `Free ${megabytes(lacking)} more`;
   if (limit <= 0) return `${more}: whatever the model, the process around it takes ${megabytes(overheadBytes)}.`;
   return `${more}, or use a smaller ${streamable ? "model" : "quantization"}.`;
 }

@@ -76,7 +76,9 @@ class AutomatonConstraint implements Constraint {
       this.state = targets[edge];
       return;
     }
-    throw new PiPhiError("E_ENGINE", `Token ${id} is not allowed here. This is a fault of PiPhi; report it.`, { id });
+    throw new PiPhiError("E_ENGINE", `Token ${id} is not allowed here. This is a bug in PiPhi. Please report it.`, {
+      id,
+    });
   }
 }
 

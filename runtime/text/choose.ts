@@ -18,7 +18,7 @@ const ALPACA = `{% for message in messages %}{% if message['role'] == 'system' %
 {% elif message['role'] == 'user' %}{{ '### Instruction:\n' + message['content'] + '\n\n' }}\
 {% else %}{{ '### Response:\n' + message['content'] + '\n\n' }}{% endif %}{% endfor %}\
 {% if add_generation_prompt %}{{ '### Response:\n' }}{% endif %}`;
-export const TEMPLATE_NAMES = [...Object.keys(NAMED), "alpaca"];
+const TEMPLATE_NAMES = [...Object.keys(NAMED), "alpaca"];
 const QUOTED_LENGTH = 60;
 
 /**

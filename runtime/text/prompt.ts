@@ -136,7 +136,8 @@ export function continues(messages: readonly ChatMessage[]): boolean {
 
 /** Throws E_PROMPT_EMPTY and E_USAGE. */
 export function check(messages: readonly ChatMessage[]): void {
-  if (!Array.isArray(messages)) throw new PiPhiError("E_USAGE", "The conversation must be an array of messages.");
+  if (!Array.isArray(messages))
+    throw new PiPhiError("E_USAGE", "The conversation must be an array of messages. Pass [{ role, content }, …].");
   if (messages.length === 0) {
     throw new PiPhiError("E_PROMPT_EMPTY", "The conversation has no messages. Send at least one.", { messages: 0 });
   }

@@ -38,7 +38,9 @@ export class StopMatcher {
   /** Throws E_USAGE for what is no text, and for an empty one, which would end every answer before it begins. */
   constructor(stops: readonly string[]) {
     if (!Array.isArray(stops) || stops.some((stop) => typeof stop !== "string")) {
-      throw new PiPhiError("E_USAGE", "The stop texts must be an array of texts.", { option: "stop" });
+      throw new PiPhiError("E_USAGE", 'The stop texts must be an array of texts. Pass one, such as ["\\n"].', {
+        option: "stop",
+      });
     }
     const empty = stops.indexOf("");
     if (empty >= 0) {

@@ -109,7 +109,9 @@ function checked(source: VocabularySource): VocabularySource {
     if (added && !isPaddingName(tokens[id])) characters += tokens[id].length;
   }
   if (characters <= MAX_ADDED_CHARACTERS) return source;
-  throw invalid(`The added tokens have ${characters} characters, allowed are ${MAX_ADDED_CHARACTERS}`, { characters });
+  throw invalid(`The added tokens have ${characters} characters, but only ${MAX_ADDED_CHARACTERS} are allowed`, {
+    characters,
+  });
 }
 
 /** Whether a converter means an unused row of the embedding by this name. */
@@ -153,7 +155,7 @@ class ByteLevelTokenizer implements Tokenizer {
     const type = this.#types[id];
     if (type !== TokenType.control && type !== TokenType.userDefined) return;
     if (token.length === 0 || token.length > MAX_ADDED_LENGTH) {
-      throw invalid(`Added token ${id} has ${token.length} characters, allowed are 1 to ${MAX_ADDED_LENGTH}`, { id });
+      throw invalid(`Added token ${id} has ${token.length} characters. It must have 1 to ${MAX_ADDED_LENGTH}`, { id });
     }
     this.#addedOrControl.add(token, id);
     if (type === TokenType.control) this.#control.set(token, id);

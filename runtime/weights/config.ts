@@ -117,7 +117,7 @@ function checkShapes(file: string, config: Phi2Config): void {
   const { hiddenSize, intermediateSize, heads, headDim, rotaryDim, layerNormEpsilon } = config;
   for (const [name, value] of Object.entries({ hiddenSize, intermediateSize })) {
     if (value % TILE_COLUMNS !== 0) {
-      throw invalid(file, `its ${name} of ${value} is no multiple of ${TILE_COLUMNS}, as the kernels need`, {
+      throw invalid(file, `its ${name} of ${value} is not a multiple of ${TILE_COLUMNS}, which the kernels need`, {
         [name]: value,
       });
     }

@@ -22,7 +22,7 @@ export function refuseChanged(sources: readonly ByteSource[]): void {
   if (!changed) return;
   throw new PiPhiError(
     "E_PACK_CHANGED",
-    `${changed.name} was changed while it is in use. Load the model again; replace files by renaming a new one over them.`,
+    `${changed.name} was changed while it was in use. Load the model again. To replace a model, rename the new file over the old one.`,
     { file: changed.name },
   );
 }

@@ -75,7 +75,7 @@ export function notGguf(source: ByteSource): PiPhiError {
   const kind = KINDS.find((candidate) => candidate.matches(head));
   const what = kind ? `it is ${kind.what}` : "it does not begin with the letters GGUF";
   const remedy = kind?.remedy ?? ANOTHER_FILE;
-  return new PiPhiError("E_NOT_GGUF", `${file} is no GGUF file: ${what}. ${remedy}.`, { file, size });
+  return new PiPhiError("E_NOT_GGUF", `${file} is not a GGUF file: ${what}. ${remedy}.`, { file, size });
 }
 
 /** A u64 length of a JSON object, then the object. */

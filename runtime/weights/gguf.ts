@@ -236,7 +236,7 @@ function readAlignment(metadata: Metadata): number {
   const alignment = metadata.optionalInteger("general.alignment") ?? DEFAULT_ALIGNMENT;
   const powerOfTwo = alignment > 0 && alignment <= MAX_ALIGNMENT && (alignment & (alignment - 1)) === 0;
   if (!powerOfTwo) {
-    throw damaged(metadata.file, `its alignment of ${alignment} bytes is no power of two up to ${MAX_ALIGNMENT}`, {
+    throw damaged(metadata.file, `its alignment of ${alignment} bytes is not a power of two up to ${MAX_ALIGNMENT}`, {
       alignment,
     });
   }

@@ -53,7 +53,7 @@ function readParts(named: GgufFile, name: string, count: number, read: (part: st
   if (!match || Number(match[2]) !== count) {
     throw new PiPhiError(
       "E_NOT_FOUND",
-      `${name} is one of ${count} parts, but its name does not tell the others'. Name the parts …-00001-of-${digits(count)}.gguf and so on.`,
+      `${name} is one of ${count} parts, but its name does not say where the others are. Name the parts …-00001-of-${digits(count)}.gguf and so on.`,
       { file: name, parts: count },
     );
   }
@@ -90,7 +90,7 @@ function readPart(part: string, count: number, read: (part: string) => GgufFile)
     return read(part);
   } catch (error) {
     if (!(error instanceof PiPhiError) || error.code !== "E_NOT_FOUND" || "target" in error.details) throw error;
-    const message = `${part} is missing, one of the model's ${count} parts. Download it into the folder of the others.`;
+    const message = `${part} is missing. The model has ${count} parts: download it into the folder of the others.`;
     throw new PiPhiError("E_NOT_FOUND", message, { file: part, parts: count });
   }
 }

@@ -148,7 +148,7 @@ describe("figures", () => {
     expect(failureOf({ killed: false, signal: "SIGKILL", message: "" }, 0)).toBe("killed");
     expect(failureOf({ killed: true, signal: "SIGKILL", message: "" }, 0)).toBe("time-out");
     expect(failureOf({ killed: false, signal: null, message: "" }, 1)).toBe("killed");
-    const tooSmall = "PiPhiError: The model needs 157 MiB and 58 MiB may be used. Free 99 MiB more.";
+    const tooSmall = "PiPhiError: The model needs 157 MiB, but only 58 MiB may be used. Free 99 MiB more.";
     expect(failureOf({ killed: false, signal: null, message: tooSmall }, 0)).toBe("does not fit");
     expect(failureOf({ killed: false, signal: null, message: "no" }, 0)).toBe("failed");
   });

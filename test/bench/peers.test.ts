@@ -46,6 +46,13 @@ it("shows the share of the bandwidth where it was measured", () => {
   expect(text).toMatch(/^theirs .*2\.00 GB$/m);
 });
 
+it("names the fastest of several Nodes", () => {
+  const nodes = [speeds("Node 20", false, 30, 10), speeds("Node 26", false, 60, 16), speeds("Node 24", false, 50, 12)];
+  const text = formatReport(report([...nodes, speeds("theirs", true, 80, 20)]));
+  expect(text).toContain("fastest at decode with 2 threads: Node 26 (Node 24 x0.75, Node 20 x0.63)\n");
+  expect(formatReport(report([nodes[0]]))).not.toContain("fastest");
+});
+
 it("offers the AVX2 build only where it is not the one that runs anyway", () => {
   expect(obstacleToAvx2("linux-x64", ["avx2", "avx512f"])).toBeUndefined();
   expect(obstacleToAvx2("linux-x64", ["avx2", "avx_vnni"])).toBeUndefined();

@@ -99,6 +99,6 @@ it("gives up, rather than wait for ever, when a thread is lost", async () => {
   await pause(300);
   expect(over).toBe(false);
   reportLoss(memory.buffer, CONTROL);
-  const lost = { ending: "E_ENGINE A worker thread was lost. Load the model again.", rounds: 0 };
+  const lost = { ending: "E_ENGINE A worker thread ended unexpectedly. Load the model again.", rounds: 0 };
   expect(await endings).toEqual([lost, lost]);
 });

@@ -1,28 +1,42 @@
 /** The commands, the library and the kernels on one engine after the other: each gives what the first one gives. */
 
 import { execFile, execFileSync } from "node:child_process";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { randomModel } from "../fixtures/random-model.ts";
 import { temporaryFile, temporaryPath } from "../fixtures/temporary.ts";
+import { installedEngines, type Named } from "./installed.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/tools/cli.js", import.meta.url));
-const LIBRARY = new URL("../../dist/devices/node/index.js", import.meta.url).href;
+const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
 const COMMAND = "turn on the kitchen lights";
 const INTENT = '{"intent":"HassTurnOn","area":"kitchen","domain":"light"}';
 const ANSWER = ["-p", "the light", "--raw", "-n", "12", "--json", "--threads", "2"];
 
+const { PIPHI_ENGINES } = process.env;
+
 /** This process's own engine first: the others are compared with it. */
-const engines = [`node=${process.execPath}`, ...(process.env.PIPHI_ENGINES ?? "").split("\n").filter(Boolean)].map(
-  (line) => {
-    const [name, command] = line.split("=", 2);
-    return { name, command: command.split(" ") };
-  },
-);
+const engines: Named[] = [
+  { name: "own", command: [process.execPath] },
+  ...(PIPHI_ENGINES === undefined ? installedEngines() : named(PIPHI_ENGINES)),
+];
+
+/** "Name=command" in lines. */
+function named(lines: string): Named[] {
+  return lines
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => {
+      const [name, command] = line.split("=", 2);
+      return { name, command: command.split(" ") };
+    });
+}
 
 /** Loads a pack as it likes, and in the least memory in which it runs. */
 const LIBRARY_SCRIPT = `
-import { estimate, load } from ${JSON.stringify(LIBRARY)};
+import { estimate, load } from "piphi";
 const pack = process.argv[2];
 const leastRam = async () => {
   for (let mib = 64; ; mib += 2) {
@@ -76,7 +90,14 @@ function expectSame(what: string, value: unknown): void {
   expect(value, what).toEqual(first.get(what));
 }
 
+/** An app that depends on the package: Deno takes packages only from there. */
+const app = temporaryPath("engines-app");
+
 beforeAll(() => {
+  mkdirSync(path.join(app, "node_modules"), { recursive: true });
+  symlinkSync(PACKAGE, path.join(app, "node_modules", "piphi"), "junction");
+  writeFileSync(path.join(app, "package.json"), '{ "type": "module", "dependencies": { "piphi": "*" } }');
+  writeFileSync(path.join(app, "library.mjs"), LIBRARY_SCRIPT);
   execFileSync(process.execPath, [CLI, "pack", model, pack]);
 });
 
@@ -128,7 +149,7 @@ describe.each(engines)("$name", ({ name, command }) => {
   });
 
   it("serves the library, streamed as from memory", async () => {
-    const script = temporaryFile("library.mjs", LIBRARY_SCRIPT);
+    const script = path.join(app, "library.mjs");
     const { code, stdout, stderr } = await start(command, [script, pack]);
     expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
     const { texts, modes, fits } = JSON.parse(stdout);

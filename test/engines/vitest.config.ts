@@ -1,4 +1,4 @@
-/** `npm run check:engines`: the built package on every engine in $PIPHI_ENGINES, "name=command" in lines. */
+/** `npm run check:engines`: the built package on every engine in $PIPHI_ENGINES ("name=command" in lines), or on those that npm has. */
 
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";

@@ -97,12 +97,12 @@ test("leftovers: of a process that is gone, and old ones of other machines, go; 
 
 describe("a disk that refuses", () => {
   test.each([
-    ["ENOSPC", "E_DISK_FULL", /ran full.*Free some room/],
-    ["EDQUOT", "E_DISK_FULL", /ran full.*Free some room/],
+    ["ENOSPC", "E_DISK_FULL", /became full.*Delete some files/],
+    ["EDQUOT", "E_DISK_FULL", /became full.*Delete some files/],
     ["EFBIG", "E_FILE_WRITE", /FAT ends at 4 GiB.*choose another/],
     ["EROFS", "E_FILE_WRITE", /read-only: choose another folder/],
-    ["EACCES", "E_FILE_WRITE", /choose another folder, or change its permissions/],
-    ["EPERM", "E_FILE_WRITE", /choose another folder, or change its permissions/],
+    ["EACCES", "E_FILE_WRITE", /Choose another folder, or change its permissions/],
+    ["EPERM", "E_FILE_WRITE", /Choose another folder, or change its permissions/],
     ["EIO", "E_FILE_WRITE", /Try again/],
   ])("in the middle, %s: typed, and what was there before is still there", async (errno, code, message) => {
     const folder = newFolder();

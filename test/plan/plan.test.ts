@@ -99,7 +99,7 @@ test("nothing overlaps, everything is inside, and the budget holds; what does no
         if (contextLength === 0) return;
         // The next step would not fit.
         expect(() => plan(subject, { ...asked, contextLength: contextLength + 32 })).toThrow();
-        expect(message).toContain(`--ctx ${contextLength}`);
+        expect(message).toContain(`contextLength: ${contextLength}`);
         layout = plan(subject, { ...asked, contextLength });
         check(subject, asked, layout);
         return;
@@ -155,7 +155,7 @@ describe("a refusal advises what can be done", () => {
     { streamable: false, packable: true, ramBytes: streamedBytes - 1, says: /used\. Free .* smaller quantization\.$/ },
     { streamable: false, packable: false, ramBytes: streamedBytes, says: /used\. Free .* smaller quantization\.$/ },
     { streamable: true, packable: false, ramBytes: 65536, says: /used\. Free .* smaller model\.$/ },
-    { streamable: true, ramAsked: true, ramBytes: 65536, says: /used\. Allow .* more \(--ram\), or use a smaller/ },
+    { streamable: true, ramAsked: true, ramBytes: 65536, says: /used\. Allow .* more \(ram\), or use a smaller/ },
     {
       streamable: true,
       overheadBytes: 5 << 20,

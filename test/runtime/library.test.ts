@@ -1,8 +1,9 @@
 /** The library as an application uses it, on the embedded model. */
 
-import { getEventListeners } from "node:events";
+import { EventEmitter, getEventListeners } from "node:events";
+import type { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { nodeDevice } from "../../devices/node/device.ts";
+import { nodeDevice, threadOf } from "../../devices/node/device.ts";
 import {
   EMBEDDED_MODEL,
   estimate,
@@ -12,7 +13,7 @@ import {
   PiPhiError,
   type Progress,
 } from "../../devices/node/index.ts";
-import type { Thread } from "../../runtime/device.ts";
+import type { Device, Thread } from "../../runtime/device.ts";
 import { Engine } from "../../runtime/engine/engine.ts";
 
 const PROMPT = "Instruct: turn on the kitchen lights\nOutput:";
@@ -220,6 +221,32 @@ describe("life of a model", () => {
     const device = { ...nodeDevice(), startWorker: () => failing };
     const loading = Engine.load(device, EMBEDDED_MODEL, { threads: 2, kernel: "simd" }, () => {});
     await expect(loading).rejects.toMatchObject({ code: "E_ENGINE", message: expect.stringContaining("no room") });
+  });
+
+  test("a thread that never begins to run is left out, and the caller is told", async () => {
+    const real = nodeDevice();
+    let started = 0;
+    const said: string[] = [];
+    let ended = 0;
+    // A worker of Node's that gives no sign of life.
+    const silent = Object.assign(new EventEmitter(), {
+      postMessage: () => {},
+      terminate: async () => ++ended,
+      ref: () => {},
+      unref: () => {},
+    }) as unknown as Worker;
+    const device: Device = {
+      ...real,
+      warn: (text) => said.push(text),
+      startWorker: (role) => (started++ === 0 ? threadOf(silent, 50) : real.startWorker(role)),
+    };
+    const engine = await Engine.load(device, EMBEDDED_MODEL, { threads: 3, kernel: "simd" }, () => {});
+    expect(engine.info.threads).toBe(2);
+    expect(said).toEqual(["1 of 3 threads did not start in time. The model runs on 2 threads."]);
+    expect(ended).toBe(1);
+    const { text } = await engine.generate(PROMPT, { ignoreEos: false }, () => {});
+    expect(text.trim()).toBe(INTENT);
+    await engine.close();
   });
 
   test("close ends a running generation, and what follows is refused", async () => {

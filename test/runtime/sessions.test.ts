@@ -91,7 +91,10 @@ describe("a session that was saved", () => {
     }
     await using small = await load(source, { contextLength: 33 });
     const refused = small.restore(bytes);
-    await expect(refused).rejects.toMatchObject({ code: "E_CONTEXT", message: expect.stringMatching(/--ctx \d+/) });
+    await expect(refused).rejects.toMatchObject({
+      code: "E_CONTEXT",
+      message: expect.stringMatching(/contextLength: \d+/),
+    });
   });
 });
 

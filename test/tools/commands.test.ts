@@ -149,7 +149,7 @@ test("bench refuses to measure a cached prompt, and to report a cancelled round"
   const json = await piphi(["bench", "--json"], { interrupt: new AbortController(), answerError: cancelled });
   expect(JSON.parse(json.stdout).error.code).toBe("E_CANCELLED");
 });
-const cancelled = new PiPhiError("E_CANCELLED", "The request was cancelled.");
+const cancelled = new PiPhiError("E_CANCELLED", "The request was cancelled. Send it again if you still need it.");
 
 test("doctor", async () => {
   expect((await piphi(["doctor"])).stdout).toMatchSnapshot();

@@ -127,7 +127,7 @@ describe("packing refuses before it begins, and leaves everything as it was", ()
     expect((await piphi(["pack", file, pack])).code).toBe(0);
     expect((await piphi(["pack", pack, temporaryPath("again.gguf")])).stderr).toContain(`${pack} is a pack already`);
     expect((await piphi(["pack", "--check", file])).stderr).toContain(
-      "is no pack; only packs have checksums. Make one",
+      "is not a pack, and only packs have checksums. Make one",
     );
     const cut = temporaryFile("cut.pack.gguf", readFileSync(pack).subarray(0, 300_000));
     expect((await piphi(["pack", "--check", cut])).stderr).toMatch(
@@ -202,5 +202,26 @@ describe("a conversation over several processes", () => {
     expect(stats.stderr).toMatch(/left the context/);
     const refused = await piphi([...args, "--session", file, "--kv", "f16"], "more\n");
     expect(refused).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("E_SESSION_KV") });
+  });
+
+  test.skipIf(process.platform === "win32").each([
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+    ["SIGINT", 130],
+  ] as const)("is saved where %s ends it", async (signal, code) => {
+    const file = temporaryPath(`${signal}.piphi`);
+    const child = spawn(process.execPath, [CLI, "chat", "--session", file]);
+    child.stdin.write("turn on the kitchen lights\n");
+    // Standard input stays open: the signal comes while the next line is waited for.
+    child.stdout.once("data", () => setTimeout(() => child.kill(signal), 300));
+    expect(await new Promise((resolve) => child.once("close", resolve))).toBe(code);
+    const exported = temporaryPath(`${signal}.json`);
+    const again = await piphi(["chat", "--session", file], `/export ${exported}\n`);
+    expect(again).toMatchObject({ code: 0 });
+    const { messages } = JSON.parse(readFileSync(exported, "utf8"));
+    expect(messages).toEqual([
+      { role: "user", content: "turn on the kitchen lights" },
+      { role: "assistant", content: expect.stringContaining("HassTurnOn") },
+    ]);
   });
 });

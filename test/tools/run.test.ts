@@ -204,7 +204,7 @@ test("Ctrl-C while loading", async () => {
   const setting = {
     interrupt,
     duringLoad: () => interrupt.abort(),
-    loadError: new PiPhiError("E_CANCELLED", "Loading was cancelled."),
+    loadError: new PiPhiError("E_CANCELLED", "Loading was cancelled. Load the model again if you still need it."),
   };
   expect(await piphi(["run", "hi"], setting)).toMatchObject({ code: 130, stdout: "", stderr: "" });
 });

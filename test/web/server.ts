@@ -22,6 +22,9 @@ const CHUNK_BYTES = 1 << 16;
 /** The library without its worker beside it. */
 export const LONELY = "/lonely/index.js";
 
+/** The package, on a browser that names more cores than it has. */
+export const BOASTFUL = "/boastful/";
+
 export interface TestServer {
   /** Without a slash at the end. */
   origin: string;
@@ -57,6 +60,8 @@ export async function startServer(isolated: boolean, models: ReadonlyMap<string,
     else if (pathname === "/short.gguf") sendShort(response);
     else if (pathname === "/locked.gguf") response.writeHead(403).end();
     else if (pathname === LONELY) await sendFile(response, "devices/web/index.js");
+    else if (pathname === `${BOASTFUL}devices/web/worker.js`) sendBoast(response);
+    else if (pathname.startsWith(BOASTFUL)) await sendFile(response, pathname.slice(BOASTFUL.length));
     else if (pathname.startsWith("/dist/")) await sendFile(response, pathname.slice("/dist/".length));
     else response.writeHead(404).end();
   });
@@ -89,6 +94,13 @@ async function sendModel(
     }
   };
   await pipeline(Readable.from(chunks(), { highWaterMark: 1 }), response).catch(() => {}); // the browser had enough
+}
+
+/** The worker, told of four cores. */
+function sendBoast(response: http.ServerResponse): void {
+  const script = `import "data:text/javascript,Object.defineProperty(navigator, 'hardwareConcurrency', { value: 4 })";
+import "/dist/devices/web/worker.js";`;
+  response.setHeader("Content-Type", TYPES[".js"]).end(script);
 }
 
 /** A range that stops before what was asked for and what the file is said to have. */

@@ -1,12 +1,13 @@
 /** `piphi/web` in a real browser, with shared memory and without. */
 
+import { availableParallelism } from "node:os";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findChromium, launchChromium } from "../../tools/bench/peers/chromium.mjs";
 import { writeGguf } from "../fixtures/gguf-writer.ts";
 import { randomModel, randomModelParts, writeShards } from "../fixtures/random-model.ts";
 import { temporaryFile } from "../fixtures/temporary.ts";
-import { LONELY, startServer, type TestServer } from "./server.ts";
+import { BOASTFUL, LONELY, startServer, type TestServer } from "./server.ts";
 
 type Node = typeof import("../../devices/node/index.ts");
 /** Within the page. */
@@ -267,6 +268,17 @@ describe.skipIf(!executable)("piphi/web", () => {
       }, PROMPT);
       await bare.close();
       expect(answer).toEqual({ text: nodeText, threads: 1 });
+    });
+
+    it.runIf(isolated && availableParallelism() < 4)("uses no more threads than run side by side", async () => {
+      const { threads, peakRssBytes } = await page.evaluate(async (assets) => {
+        const phi = await piphi.load(undefined, { assets });
+        const { peakRssBytes } = await phi.memory();
+        await phi.close();
+        return { threads: phi.info.threads, peakRssBytes };
+      }, BOASTFUL);
+      expect(threads).toBeLessThan(4);
+      expect(peakRssBytes).toBeGreaterThan(1 << 20);
     });
 
     it("can be interrupted while it loads", async () => {

@@ -11,46 +11,31 @@
 
 import fs from "node:fs";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { pinnedTo, usableCores, whileBusy } from "./busy/cores.mjs";
 import { formatBusy, formatSweep, shareKept } from "./busy/report.mjs";
 import { benchOurs, CLI, measureNative, ourEngines } from "./peers/engines.mjs";
 import { describeMachine } from "./peers/machine.mjs";
-import { cacheFolder, prepareModel, warmPageCache } from "./peers/model.mjs";
-import { failWith, UsageError, wholeNumber } from "./usage.mjs";
+import { MODEL_OPTIONS, modelAsked, prepareModel, warmPageCache } from "./peers/model.mjs";
+import { failWith, parseOptions, UsageError } from "./usage.mjs";
 
 const SWEEP_THREADS = [1, 2, 4, 8];
 const SWEEP_CORES = [1, 2];
 
 function parse(args) {
-  const { values } = parseArgs({
+  const { values, numbers } = parseOptions(
     args,
-    options: {
-      model: { type: "string" },
-      peers: { type: "string", default: cacheFolder() },
-      threads: { type: "string", default: "2" },
+    { threads: [2, 1, 64], prompt: [16, 2, 1024], generate: [24, 2, 512], repeat: [3, 1, 1000] },
+    {
+      ...MODEL_OPTIONS,
       sweep: { type: "boolean", default: false },
       node: { type: "string", default: process.execPath },
-      prompt: { type: "string", default: "16" },
-      generate: { type: "string", default: "24" },
-      repeat: { type: "string", default: "3" },
       json: { type: "boolean", default: false },
     },
-  });
-  return {
-    model: values.model && path.resolve(values.model),
-    folder: path.resolve(values.peers),
-    sweep: values.sweep,
-    json: values.json,
-    node: values.node,
-    settings: {
-      threads: wholeNumber("threads", values.threads, 1, 64),
-      promptTokens: wholeNumber("prompt", values.prompt, 2, 1024),
-      generateTokens: wholeNumber("generate", values.generate, 2, 512),
-      repeat: wholeNumber("repeat", values.repeat, 1, 1000),
-      contextLength: 1536,
-    },
-  };
+  );
+  const { prompt: promptTokens, generate: generateTokens, threads, repeat } = numbers;
+  const { sweep, json, node } = values;
+  const settings = { threads, promptTokens, generateTokens, repeat, contextLength: 1536 };
+  return { ...modelAsked(values), sweep, json, node, settings };
 }
 
 async function measureBusy(engines, settings, core) {

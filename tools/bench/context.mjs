@@ -14,13 +14,12 @@
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { formatContext, lossesOf, sharesOf } from "./context/report.mjs";
 import { endOnSignals, requireBuild } from "./limits/pack.mjs";
 import { benchOurs, ourEngines } from "./peers/engines.mjs";
 import { describeMachine, warnIfBusy } from "./peers/machine.mjs";
-import { cacheFolder, prepareModel, warmPageCache } from "./peers/model.mjs";
-import { failWith, UsageError, wholeNumber } from "./usage.mjs";
+import { MODEL_OPTIONS, modelAsked, prepareModel, warmPageCache } from "./peers/model.mjs";
+import { failWith, parseOptions, UsageError } from "./usage.mjs";
 
 const PROMPTS = [128, 512];
 const SHORT_PROMPT = 8;
@@ -29,42 +28,30 @@ const CACHES = ["int8", "f16"];
 const IN_MEMORY = "--no-pack";
 
 function parse(args) {
-  const { values } = parseArgs({
+  const { values, numbers } = parseOptions(
     args,
-    options: {
-      model: { type: "string" },
-      peers: { type: "string", default: cacheFolder() },
-      threads: { type: "string", default: `${os.availableParallelism()}` },
-      depth: { type: "string", default: "1000" },
+    {
+      threads: [os.availableParallelism(), 1, 64],
+      depth: [1000, 1, 1_000_000],
+      generate: [32, 2, 100_000],
+      repeat: [3, 1, 1000],
+      rounds: [2, 1, 100],
+    },
+    {
+      ...MODEL_OPTIONS,
       kv: { type: "string", default: CACHES.join(",") },
-      generate: { type: "string", default: "32" },
-      repeat: { type: "string", default: "3" },
-      rounds: { type: "string", default: "2" },
       node: { type: "string", default: process.execPath },
       out: { type: "string" },
     },
-  });
+  );
+  const { threads, depth, generate: generateTokens, repeat, rounds } = numbers;
+  const { node, out } = values;
   const caches = values.kv.split(",");
   const unknown = caches.find((kv) => !CACHES.includes(kv));
   if (unknown !== undefined) throw new UsageError(`--kv takes ${CACHES.join(" and ")}, not "${unknown}".`);
-  const depth = wholeNumber("depth", values.depth, 1, 1_000_000);
-  const generateTokens = wholeNumber("generate", values.generate, 2, 100_000);
   const longest = Math.max(depth + SHORT_PROMPT + generateTokens, ...PROMPTS.map((tokens) => tokens + 2));
-  return {
-    model: values.model && path.resolve(values.model),
-    folder: path.resolve(values.peers),
-    caches,
-    depth,
-    generateTokens,
-    rounds: wholeNumber("rounds", values.rounds, 1, 100),
-    node: values.node,
-    out: values.out,
-    settings: {
-      threads: wholeNumber("threads", values.threads, 1, 64),
-      repeat: wholeNumber("repeat", values.repeat, 1, 1000),
-      contextLength: Math.ceil(longest / 256) * 256,
-    },
-  };
+  const settings = { threads, repeat, contextLength: Math.ceil(longest / 256) * 256 };
+  return { ...modelAsked(values), caches, depth, generateTokens, rounds, node, out, settings };
 }
 
 /** Decode at depth 0 and at `depth` for each cache, once. */

@@ -10,8 +10,6 @@
  */
 
 import os from "node:os";
-import path from "node:path";
-import { parseArgs } from "node:util";
 import { endOnSignals, preparePack, requireBuild, temporaryFolder } from "./limits/pack.mjs";
 import { idsOf, measureBeside, measureShared, measureTogether, measureTurn } from "./many/measure.mjs";
 import {
@@ -24,34 +22,24 @@ import {
   isMet,
 } from "./many/report.mjs";
 import { describeMachine, engineName, warnIfBusy } from "./peers/machine.mjs";
-import { cacheFolder, prepareModel, warmPageCache } from "./peers/model.mjs";
-import { failWith, wholeNumber } from "./usage.mjs";
+import { MODEL_OPTIONS, modelAsked, prepareModel, warmPageCache } from "./peers/model.mjs";
+import { failWith, parseOptions } from "./usage.mjs";
 
 const AT_ONCE = 4;
 const CONVERSATIONS = 8;
 
 function parse(args) {
-  const { values } = parseArgs({
+  const { values, numbers } = parseOptions(
     args,
-    options: {
-      model: { type: "string" },
-      peers: { type: "string", default: cacheFolder() },
-      threads: { type: "string", default: `${os.availableParallelism()}` },
-      prompt: { type: "string", default: "1000" },
-      system: { type: "string", default: "500" },
-      generate: { type: "string", default: "32" },
-      json: { type: "boolean", default: false },
+    {
+      threads: [os.availableParallelism(), 1, 64],
+      prompt: [1000, 64, 1900],
+      system: [500, 64, 1900],
+      generate: [32, 2, 1000],
     },
-  });
-  return {
-    model: values.model && path.resolve(values.model),
-    folder: path.resolve(values.peers),
-    threads: wholeNumber("threads", values.threads, 1, 64),
-    prompt: wholeNumber("prompt", values.prompt, 64, 1900),
-    system: wholeNumber("system", values.system, 64, 1900),
-    generate: wholeNumber("generate", values.generate, 2, 1000),
-    json: values.json,
-  };
+    { ...MODEL_OPTIONS, json: { type: "boolean", default: false } },
+  );
+  return { ...modelAsked(values), ...numbers, json: values.json };
 }
 
 /** Loads the pack for as long as `use` takes. */

@@ -6,7 +6,7 @@
  *
  * Without --model, a file of Phi-2's shape with random weights is made (make-phi2.mjs, 1.6 GB) in the peers' folder,
  * which holds their packages as well and may be deleted at any time. --node adds a measurement of PiPhi on another
- * Node. Engines run one after the other, each in a process of its own, from a warm page cache, with a context of the
+ * Node; of several, the report names the fastest. Engines run one after the other, each in a process of its own, from a warm page cache, with a context of the
  * same length; each warms up, then measures --repeat rounds. wllama is an order of magnitude slower than the others
  * and gets a quarter of the tokens. On x64 CPUs with AVX-512 or AVX-VNNI, llama.cpp is measured twice: with its build
  * for this CPU, and restricted to the one for AVX2. stdout carries the tables, stderr the progress.

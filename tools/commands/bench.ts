@@ -62,7 +62,7 @@ async function measure(
 }
 
 function cancelled(): PiPhiError {
-  return new PiPhiError("E_CANCELLED", "The measurement was cancelled; start again.");
+  return new PiPhiError("E_CANCELLED", "The measurement was cancelled. Start it again.");
 }
 
 /** Tokens a second of all answers together. */

@@ -24,7 +24,8 @@ export const pack = defineCommand({
     refuseWords(rest);
     if (input === undefined) throw usageError("Name the file to pack: piphi pack IN OUT");
     if (!values.check && output === undefined) throw usageError(`Name the pack to make: piphi pack ${input} OUT`);
-    if (values.check && output !== undefined) throw usageError(`Unexpected argument "${output}".`);
+    if (values.check && output !== undefined)
+      throw usageError(`Unexpected argument "${output}". --check takes one file.`);
     const { packFile, checkPack } = await context.api();
     const line = statusLine(context.stderr, context.env);
     const bar = loadingBar(line);

@@ -4,6 +4,7 @@ import { JSON_FLAG, LOAD_FLAGS, MODEL_FLAG, toLoadOptions } from "../flags.ts";
 import { onlyModel } from "../input.ts";
 import { defineCommand, text, usageError, type Values } from "../options.ts";
 import { columns, formatBytes, formatSpeed, plural, writeJson } from "../output.ts";
+import { withFlags } from "../report.ts";
 import { didYouMean } from "../suggest.ts";
 
 const OPTIONS = {
@@ -34,7 +35,7 @@ function format({ fits, mode, layers, bytes, contextLength, ...plan }: Estimate)
           ["predicted from", `${plan.predictedFrom}`],
         ]),
   ];
-  return `${columns(rows)}${plan.remedy === undefined ? "" : `\n${plan.remedy}\n`}`;
+  return `${columns(rows)}${plan.remedy === undefined ? "" : `\n${withFlags(plan.remedy)}\n`}`;
 }
 
 function formatOne({ device, deviceName, model, ramBytes, threads, ...plan }: DeviceEstimate): string {
@@ -60,7 +61,7 @@ function formatTable(plans: readonly DeviceEstimate[]): string {
     return [...start, mode, ...figures, plural(plan.contextLength, "token")];
   });
   const head = ["device", "RAM", "threads", "mode", "pinned", "streamed", "tok/s", "context"];
-  const reasons = plans.flatMap(({ device, remedy }) => (remedy === undefined ? [] : [[device, remedy]]));
+  const reasons = plans.flatMap(({ device, remedy }) => (remedy === undefined ? [] : [[device, withFlags(remedy)]]));
   return [
     `Plans for ${plans[0].model}\n`,
     columns([head, ...rows], "lrrlrrrl"),

@@ -64,7 +64,7 @@ function temperature(zones: readonly ThermalZone[]): Check {
   const hottest = zones.reduce((a, b) => (roomOf(b) < roomOf(a) ? b : a));
   const value = `${hottest.celsius.toFixed(1)} °C (${hottest.name})`;
   if (roomOf(hottest) > MARGIN_CELSIUS) return good("temperature", value);
-  return bad("temperature", value, "Close to where the clock is lowered: add a heat sink or a fan.");
+  return bad("temperature", value, "It is almost hot enough to be slowed down. Add a heat sink or a fan.");
 }
 
 function clock(policies: readonly ClockPolicy[]): Check {

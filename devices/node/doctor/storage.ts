@@ -29,11 +29,11 @@ export async function storageCheck(store: string): Promise<Check> {
     return bad(
       "storage",
       value,
-      "Keep packs on an SSD (USB 3, NVMe), by PIPHI_HOME, or let the model fit into memory.",
+      "Keep packs on an SSD (USB 3, NVMe): set PIPHI_HOME to a folder there. Or use a model that fits into memory.",
     );
   } catch (error) {
     const { message } = PiPhiError.from(error);
-    return bad("storage", `not measured: ${message}`, "Set PIPHI_HOME to a folder that may be written.");
+    return bad("storage", `not measured: ${message}`, "Set PIPHI_HOME to a folder that you can write to.");
   }
 }
 

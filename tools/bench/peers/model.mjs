@@ -12,6 +12,11 @@ export function cacheFolder() {
   return path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "piphi-peers");
 }
 
+/** Options that say which model is measured, and where peers and models are kept. */
+export const MODEL_OPTIONS = { model: { type: "string" }, peers: { type: "string", default: cacheFolder() } };
+
+export const modelAsked = ({ model, peers }) => ({ model: model && path.resolve(model), folder: path.resolve(peers) });
+
 /** The model's path; made in `folder` first if none is named. */
 export function prepareModel({ model, folder }) {
   const file = model ?? path.join(folder, "phi2-q4_0.gguf");

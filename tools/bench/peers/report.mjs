@@ -43,6 +43,18 @@ const formatBandwidth = (bandwidth) =>
   bandwidth ? `${(bandwidth.share * 100).toFixed(0)} % of ${bandwidth.gigabytesPerSecond.toFixed(1)} GB/s` : "";
 const formatRatio = (ratio) => (ratio ? `x${ratio.toFixed(2)}` : "?");
 
+/** Of PiPhi on several Nodes, which one decodes fastest, and by how much each other is slower; nothing of a single one. */
+function fastestOf(results) {
+  const ours = results.filter(({ peer }) => !peer);
+  const most = Math.max(...ours.map(({ threads }) => threads));
+  const [first, ...others] = ours
+    .filter(({ threads }) => threads === most)
+    .toSorted((a, b) => b.decode.median - a.decode.median);
+  if (others.length === 0) return "";
+  const slower = others.map(({ engine, decode }) => `${engine} ${formatRatio(decode.median / first.decode.median)}`);
+  return `fastest at decode with ${most} ${most === 1 ? "thread" : "threads"}: ${first.engine} (${slower.join(", ")})\n`;
+}
+
 /** The results and the ratios, as text. */
 export function formatReport({ machine, model, results, ratios, absent }) {
   const memory = `${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB`;
@@ -71,6 +83,8 @@ export function formatReport({ machine, model, results, ratios, absent }) {
   const blocks = [`${lines.join("\n")}\n`];
   if (measured.length > 0) blocks.push(align([titles, ...measured]));
   if (compared.length > 0) blocks.push(align([["ratio", "threads", "prefill", "decode", "memory"], ...compared]));
+  const fastest = fastestOf(results);
+  if (fastest !== "") blocks.push(fastest);
   const missing = Object.entries(absent).map(([engine, reason]) => `not measured: ${engine} (${reason})\n`);
   if (missing.length > 0) blocks.push(missing.join(""));
   return blocks.join("\n");
