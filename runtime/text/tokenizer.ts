@@ -93,15 +93,13 @@ export function createTokenizer(source: VocabularySource): Tokenizer {
 function checked(source: VocabularySource): VocabularySource {
   const { model, tokens, types, merges } = source;
   if (model !== "gpt2") {
-    throw invalid(`The tokenizer is of kind ${quote(model)}, Phi-2's is "gpt2". Use a file of a Phi model`, {
-      model: printable(model, MAX_QUOTED_LENGTH),
-    });
+    const details = { model: printable(model, MAX_QUOTED_LENGTH) };
+    const remedy = "Use a file of a Phi model.";
+    throw invalid(`The tokenizer is of kind ${quote(model)}, but Phi-2's is "gpt2"`, details, remedy);
   }
   if (!tokens?.length || !merges?.length) {
-    throw invalid("The file holds no tokens or no merges. Use a GGUF file that contains its tokenizer", {
-      tokens: tokens?.length ?? 0,
-      merges: merges?.length ?? 0,
-    });
+    const details = { tokens: tokens?.length ?? 0, merges: merges?.length ?? 0 };
+    throw invalid("The file holds no tokens or no merges", details, "Use a GGUF file that contains its tokenizer.");
   }
   let characters = 0;
   for (let id = 0; id < tokens.length; id++) {
@@ -332,8 +330,8 @@ function checkedId(role: string, id: number | undefined, vocabSize: number): num
   throw invalid(`The ${role} token is ${id}, but there are ${vocabSize} tokens`, { role, id, vocabSize });
 }
 
-function invalid(problem: string, details: ErrorDetails): PiPhiError {
-  return new PiPhiError("E_VOCABULARY", `${problem}. Download or convert the file again.`, details);
+function invalid(problem: string, details: ErrorDetails, remedy = "Download or convert the file again."): PiPhiError {
+  return new PiPhiError("E_VOCABULARY", `${problem}. ${remedy}`, details);
 }
 
 interface TrieNode {

@@ -230,7 +230,8 @@ test("engines are called what they are, and the fastest Node is advised", () => 
   const node = (version: string, more = {}) => engine({ ...process.versions, node: version, v8: "1.2", ...more });
   expect(node("20.1.0")).toMatchObject({ ok: true, value: expect.stringMatching(/^node v20\.1\.0 \(V8 1\.2\), /) });
   expect(node("20.1.0").advice).toContain("Node 24 and 26");
-  expect(node("24.1.0").advice).toContain("Node 26");
+  expect(node("22.1.0").advice).toContain("Node 24 and 26");
+  expect(node("24.1.0").advice).toBeUndefined();
   expect(node("26.1.0").advice).toBeUndefined();
   const bun = node("24.3.0", { bun: "1.3.1", webkit: "0123456789abcdef" });
   expect(bun).toMatchObject({ value: expect.stringMatching(/^bun 1\.3\.1 \(JavaScriptCore 0123456789ab\), /) });

@@ -10,22 +10,16 @@ export function engineChecks(kernels: readonly KernelReport[], trial: Trial): Ch
   return [engine(), survival(trial), features(kernels)];
 }
 
-/** From one noisy run with Phi-2 in Q4_0, two threads. */
-const FASTEST_NODE = 26;
+/** The first of those that are about equally fast, by `bench:peers` over several Nodes with Phi-2 in Q4_0 (docs/speed.md). */
+const FAST_NODE = 24;
+const ADVICE = "Node 24 and 26 are faster: a prompt takes less than half the time that it takes here.";
 
 export function engine(versions: NodeJS.ProcessVersions = process.versions): Check {
   const value = `${hostName(versions)}, ${process.platform} ${process.arch}`;
   if (!isNode(versions)) return good("engine", value);
   const major = Number(versions.node.split(".")[0]);
-  if (major >= FASTEST_NODE) return good("engine", value);
-  return good("engine", value, ADVICE_BY_AGE.find(({ below }) => major < below)!.advice);
+  return major >= FAST_NODE ? good("engine", value) : good("engine", value, ADVICE);
 }
-
-/** What a newer Node brings, measured with the full model on one machine. */
-const ADVICE_BY_AGE = [
-  { below: 24, advice: "Node 24 and 26 compile WebAssembly better: prompts take half the time of Node 20." },
-  { below: FASTEST_NODE, advice: "Node 26 is the fastest that was measured: about a sixth faster than Node 24." },
-];
 
 /** Whether a child process that answered as `run` does lived to its end. */
 export function survival({ set, outcomes }: Trial): Check {
