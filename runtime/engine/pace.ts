@@ -8,7 +8,7 @@
 
 /** Times a pass without prompts, as which short and long passes may last. */
 const SHORT = 2.2;
-const LONG = 10;
+const LONG = 12;
 /** A long pass is not noticed as a pause; ms. */
 const LONGEST_MS = 1000;
 /** Every third pass is long. */
