@@ -1,0 +1,84 @@
+/** Shapes that chance makes: what they allow is what the judges, which share nothing with the runtime, say it is. */
+
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { PiPhiError } from "../../runtime/errors.ts";
+import { Random } from "../fixtures/random-blocks.ts";
+import { ByteAnswers } from "./bytes.ts";
+import type { Ask } from "./corpus.ts";
+import { judgeOf } from "./judges.ts";
+import { randomExpression, randomGrammar, randomSchema } from "./random-shapes.ts";
+
+const SEED = Number(process.env.SHAPES_SEED ?? 1);
+const RUNS = Number(process.env.SHAPES_RUNS ?? 150);
+const ANSWERS = 6;
+const MOST_TOKENS = 150;
+
+const texts = fc.array(
+  fc
+    .array(fc.constantFrom("a", "b", "c", "1", " ", "é", "日", "😀", "\n"), { maxLength: 5 })
+    .map((all) => all.join("")),
+  { minLength: 20, maxLength: 20 },
+);
+
+/** Compiles it; undefined where it is refused with a typed error. */
+function answersOf(ask: Ask): ByteAnswers | undefined {
+  try {
+    return new ByteAnswers(ask);
+  } catch (error) {
+    if (error instanceof PiPhiError && error.code === "E_SHAPE") return undefined;
+    throw error;
+  }
+}
+
+/** Checks complete answers, and returns how many there were. */
+function checkAnswers(ask: Ask, answers: ByteAnswers, seed: number): number {
+  const judge = judgeOf(ask);
+  let complete = 0;
+  for (let i = 0; i < ANSWERS; i++) {
+    const text = answers.answer(new Random(seed + i), MOST_TOKENS);
+    if (text === undefined) continue;
+    complete++;
+    expect([ask, judge(text)]).toEqual([ask, undefined]);
+  }
+  return complete;
+}
+
+test.each([
+  ["expressions", randomExpression.map((regex): Ask => ({ regex }))],
+  ["grammars", randomGrammar.map((grammar): Ask => ({ grammar }))],
+])("%s allow exactly the texts that are theirs", (_, asks) => {
+  const seen = { refused: 0, right: 0, wrong: 0, complete: 0 };
+  fc.assert(
+    fc.property(asks, texts, fc.nat(), (ask, some, seed) => {
+      const judge = judgeOf(ask);
+      const answers = answersOf(ask);
+      const right = some.filter((text) => judge(text) === undefined);
+      if (!answers) {
+        seen.refused++;
+        return;
+      }
+      expect([ask, some.filter((text) => answers.allows(text))]).toEqual([ask, right]);
+      seen.right += right.length;
+      seen.wrong += some.length - right.length;
+      seen.complete += checkAnswers(ask, answers, seed);
+    }),
+    { numRuns: RUNS, seed: SEED },
+  );
+  expect(seen.refused).toBeLessThan(RUNS / 2);
+  expect(Math.min(seen.right, seen.wrong, seen.complete)).toBeGreaterThan(RUNS / 3);
+});
+
+test("schemas: complete answers are valid, or the schema is refused with a typed error", () => {
+  const seen = { refused: 0, complete: 0 };
+  fc.assert(
+    fc.property(randomSchema, fc.nat(), (schema, seed) => {
+      const answers = answersOf({ schema });
+      if (answers) seen.complete += checkAnswers({ schema }, answers, seed);
+      else seen.refused++;
+    }),
+    { numRuns: RUNS * 2, seed: SEED },
+  );
+  expect(seen.refused).toBeLessThan(RUNS);
+  expect(seen.complete).toBeGreaterThan(RUNS * 3);
+});
