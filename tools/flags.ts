@@ -13,6 +13,7 @@ import {
   toggle,
   type Values,
 } from "./options.ts";
+import { SHAPE_FLAGS, toShapeOptions } from "./shape-flags.ts";
 import { readTextFile } from "./text-input.ts";
 
 export const MODEL_FLAG = {
@@ -62,6 +63,7 @@ export const ANSWER_FLAGS = {
   "no-format-stops": toggle(
     "do not end where the model goes on with a next turn by itself, such as Instruct: or User:",
   ),
+  ...SHAPE_FLAGS,
 } satisfies OptionTable;
 
 /** A file of `--warm`: messages as JSON, for chats, or a text as it is. */
@@ -100,5 +102,6 @@ export function toGenerateOptions(values: Values<typeof ANSWER_FLAGS>): Generate
     seed: values.seed,
     stop: values.stop,
     formatStops: values["no-format-stops"] ? false : undefined,
+    ...toShapeOptions(values),
   };
 }

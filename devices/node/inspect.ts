@@ -2,7 +2,7 @@
 
 import type { ChatMessage, Phi2Config, Tokenization } from "../../runtime/index.ts";
 import { choosePrompt, type PromptChoice } from "../../runtime/text/choose.ts";
-import { createTokenizer } from "../../runtime/text/tokenizer.ts";
+import { createTokenizer, type Tokenizer } from "../../runtime/text/tokenizer.ts";
 import { type Model, openModel } from "../../runtime/weights/model.ts";
 import { BLOCK_TYPES } from "../../runtime/weights/tiles.ts";
 import { promptMetadata, vocabularyOf } from "../../runtime/weights/vocabulary.ts";
@@ -34,16 +34,21 @@ export interface Inspection {
   shards: number;
 }
 
-/** Tokenizes with a model's vocabulary, without loading its weights. */
-export async function tokenize(text: string, model: string = EMBEDDED_MODEL): Promise<Tokenization> {
+/** The tokenizer of a model's file. */
+export function tokenizerOf(model: string): Tokenizer {
   const opened = openModel(openFile, model, "int8");
   try {
-    const tokenizer = createTokenizer(vocabularyOf(opened.metadata, opened.config.vocabSize));
-    const ids = tokenizer.encode(text);
-    return { ids, pieces: tokenizer.pieces(ids) };
+    return createTokenizer(vocabularyOf(opened.metadata, opened.config.vocabSize));
   } finally {
     opened.close();
   }
+}
+
+/** Tokenizes with a model's vocabulary, without loading its weights. */
+export async function tokenize(text: string, model: string = EMBEDDED_MODEL): Promise<Tokenization> {
+  const tokenizer = tokenizerOf(model);
+  const ids = tokenizer.encode(text);
+  return { ids, pieces: tokenizer.pieces(ids) };
 }
 
 /** Reads and checks a model's header, of a pack too; throws what loading would throw for it. `template` as for `load`. */

@@ -27,6 +27,13 @@ export interface Place {
   readonly generation: number;
 }
 
+/** States that take bytes, calls as pairs (rule, to), and whether the rule's end is among what is reached. */
+interface Reach {
+  taking: number[];
+  calls: number[];
+  ends: boolean;
+}
+
 /** Places that are remembered, each with up to 2 KB of what follows. */
 const MOST_PLACES = 8192;
 
@@ -36,8 +43,11 @@ export class Walk {
   private above = new Map<number, Frame>();
   private frames = 0;
   private generation = 0;
+  private readonly lasts: ReadonlySet<number>;
+  private readonly reaches: Reach[] = [];
 
   constructor(private readonly network: Network) {
+    this.lasts = new Set(network.lasts);
     this.start = this.placeOf([[network.firsts[0], undefined]])!;
   }
 
@@ -73,35 +83,41 @@ export class Walk {
   }
 
   /** What can be reached from some states without a byte. */
-  private placeOf(heads: readonly [number, Frame | undefined][]): Place {
-    const { states: all, lasts, firsts } = this.network;
+  private placeOf(heads: [number, Frame | undefined][]): Place {
+    const { firsts } = this.network;
     const states: number[] = [];
     const frames: (Frame | undefined)[] = [];
-    const keys: string[] = [];
-    const seen = new Set<string>();
+    const keys: number[] = [];
+    const seen = new Set<number>();
     let accepts = false;
-    const todo = [...heads];
-    for (let head = todo.pop(); head; head = todo.pop()) {
-      const [state, frame] = head;
-      const key = `${state}.${frame?.id ?? ""}`;
-      if (seen.has(key)) continue;
-      seen.add(key);
-      const { bytes, empty, calls } = all[state];
-      for (const to of empty) todo.push([to, frame]);
-      for (let i = 0; i < calls.length; i += 2) todo.push([firsts[calls[i]], this.frameOf(calls[i + 1], frame)]);
-      if (this.isLast(state, lasts)) {
-        if (frame) todo.push([frame.state, frame.parent]);
-        else accepts = true;
+    for (let head = heads.pop(); head; head = heads.pop()) {
+      const [from, frame] = head;
+      const { taking, calls, ends } = this.reachOf(from);
+      for (const state of taking) {
+        const key = keyOf(state, frame);
+        if (seen.has(key)) continue;
+        seen.add(key);
+        states.push(state);
+        frames.push(frame);
+        keys.push(key);
       }
-      if (bytes.length === 0) continue;
-      states.push(state);
-      frames.push(frame);
-      keys.push(key);
+      for (let i = 0; i < calls.length; i += 2) {
+        const called = this.frameOf(calls[i + 1], frame);
+        const first = firsts[calls[i]];
+        const key = -keyOf(first, called);
+        if (seen.has(key)) continue;
+        seen.add(key);
+        heads.push([first, called]);
+      }
+      if (!ends) continue;
+      if (frame) heads.push([frame.state, frame.parent]);
+      else accepts = true;
     }
-    return this.remember(`${keys.sort().join()}${accepts ? "!" : ""}`, states, frames, accepts);
+    return this.remember(keys, states, frames, accepts);
   }
 
-  private remember(key: string, states: number[], frames: (Frame | undefined)[], accepts: boolean): Place {
+  private remember(keys: number[], states: number[], frames: (Frame | undefined)[], accepts: boolean): Place {
+    const key = `${keys.length === 1 ? keys[0] : keys.sort((a, b) => a - b).join()}${accepts ? "!" : ""}`;
     const known = this.places.get(key);
     if (known) return known;
     if (this.places.size >= MOST_PLACES) this.forget();
@@ -111,18 +127,28 @@ export class Walk {
     return place;
   }
 
+  /** Where a state leads within its rule without a byte. */
+  private reachOf(from: number): Reach {
+    const known = this.reaches[from];
+    if (known) return known;
+    const { states } = this.network;
+    const seen = new Set([from]);
+    const reach: Reach = { taking: [], calls: [], ends: false };
+    for (const state of seen) {
+      const { bytes, empty, calls } = states[state];
+      for (const to of empty) seen.add(to);
+      reach.calls.push(...calls);
+      if (bytes.length > 0) reach.taking.push(state);
+      if (this.lasts.has(state)) reach.ends = true;
+    }
+    return (this.reaches[from] = reach);
+  }
+
   /** Old places still work, for those who are there, but lead into new ones. */
   private forget(): void {
     this.places = new Map();
     this.above = new Map();
     this.generation++;
-  }
-
-  private readonly lastStates = new Set<number>();
-
-  private isLast(state: number, lasts: readonly number[]): boolean {
-    if (this.lastStates.size === 0) for (const last of lasts) this.lastStates.add(last);
-    return this.lastStates.has(state);
   }
 
   /** A call whose return does nothing but return again needs no frame: so lists that are written as recursion stay flat. */
@@ -135,10 +161,12 @@ export class Walk {
   }
 
   private onlyReturns(state: number): boolean {
-    const { lasts, states } = this.network;
-    const { bytes, calls, empty } = states[state];
-    if (bytes.length > 0 || calls.length > 0) return false;
-    if (this.isLast(state, lasts)) return empty.length === 0;
-    return empty.length === 1 && this.onlyReturns(empty[0]);
+    const { taking, calls, ends } = this.reachOf(state);
+    return ends && taking.length === 0 && calls.length === 0;
   }
+}
+
+/** Frames are numbered from 1, and there are fewer states than 2 to the power of 20. */
+function keyOf(state: number, frame: Frame | undefined): number {
+  return (frame?.id ?? 0) * 2 ** 20 + state + 1;
 }

@@ -63,7 +63,7 @@ test.each([
   [["run", "--tmep", "1", "x"], 'Unknown option "--tmep". Did you mean "--temp"?'],
   [["run", "-z", "x"], 'Unknown option "-z". Put -- before text that begins with a dash.'],
   [["run", "--constructor", "x"], 'Unknown option "--constructor".'],
-  [["run", "--schema", "file", "x"], 'Unknown option "--schema".'],
+  [["run", "--scheme", "file", "x"], 'Unknown option "--scheme".'],
   [["run", "--temp", "hot", "x"], '--temp must be a number from 0 to 5, not "hot".'],
   [["run", "--temp", "5.1", "x"], "--temp must be a number from 0 to 5"],
   [["run", "--temp", "", "x"], "--temp must be a number"],

@@ -52,6 +52,7 @@ export const run = defineCommand({
     ["piphi run phi-2.Q4_0.gguf -n 100 Why is the sky blue?", "a model of your own"],
     ['piphi run phi-2.Q4_0.gguf --raw -p "Once upon a time" --temp 0.8 --seed 7', "continue a text"],
     ['piphi run phi-2.Q4_0.gguf "Summarize this:" - < notes.txt', "a prompt and a file"],
+    ['piphi run --schema weather.json "The weather in Oslo"', "a JSON document that meets a schema"],
     ['piphi run --json "good night" | jq .text', "for scripts"],
   ],
 

@@ -58,7 +58,10 @@ const NAME_WIDTH = 68;
 
 /** A line for each goal. */
 export function formatGoals(goals) {
-  const bound = ({ least, most }) => (least === undefined ? `at most ${most}` : `at least ${least}`);
+  const bound = ({ least, most }) => {
+    if (least !== undefined) return `at least ${least}`;
+    return most === undefined ? "" : `at most ${most}`;
+  };
   return goals
     .map((goal) => {
       const verdict = isMet(goal) ? "" : "   missed";
