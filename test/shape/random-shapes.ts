@@ -118,7 +118,8 @@ const scalars: fc.Arbitrary<Schema> = fc.oneof(
   value.map((one) => ({ const: one })),
 );
 
-const KEYS = ["a", "b", "ab", 'é"', "__proto__", "constructor", ""];
+/** Without `__proto__`, which ajv passes over. */
+const KEYS = ["a", "b", "ab", 'é"', "toString", "constructor", ""];
 
 export const randomSchema: fc.Arbitrary<Schema> = fc.letrec<{ schema: Schema }>((tie) => {
   const objects = fc

@@ -82,3 +82,14 @@ test("schemas: complete answers are valid, or the schema is refused with a typed
   expect(seen.refused).toBeLessThan(RUNS);
   expect(seen.complete).toBeGreaterThan(RUNS * 3);
 });
+
+test.each([
+  'root ::= "a" root "b" | "a" root "c" | "a"',
+  'root ::= e\ne ::= "a" e "b" e | "a" e "c" | "x"',
+  'root ::= x x x x\nx ::= "a" x x | "a"? "b"',
+])("%s: a text that can be read in ever more ways takes no more time", (grammar) => {
+  const answers = new ByteAnswers({ grammar });
+  // Two ways at each character are 2 to the power of 300.
+  expect(answers.allows("a".repeat(300))).toBe(false);
+  expect(answers.answer(new Random(3), 400)).not.toBe("");
+});
