@@ -92,6 +92,13 @@ export class Walk {
     return next;
   }
 
+  /** Whether an answer may be this text. */
+  accepts(text: string): boolean {
+    let place: Place | undefined = this.start;
+    for (const byte of new TextEncoder().encode(text)) place &&= this.step(place, byte);
+    return place?.accepts === true;
+  }
+
   /** The only byte that can follow; undefined where there are several, or the answer may end. */
   onlyByte({ states, accepts }: Place): number | undefined {
     if (accepts) return undefined;
