@@ -28,6 +28,8 @@ export interface Network {
   /** First and last state of each rule; the root is rule 0. */
   firsts: readonly number[];
   lasts: readonly number[];
+  /** 1 for each rule that an empty text meets. */
+  nullable: Uint8Array;
 }
 
 /** Throws E_SHAPE for rules without end, rules that call themselves before they take a byte, and too many states. */
@@ -42,7 +44,7 @@ export function compileNetwork({ root, rules }: Rules): Network {
     lasts.push(last);
     builder.add(first, rules.get(name)!, last);
   }
-  const network = { states: builder.states, firsts, lasts };
+  const network = { states: builder.states, firsts, lasts, nullable: new Uint8Array(firsts.length) };
   prune(network, names);
   refuseLoops(network, names);
   return network;
@@ -205,9 +207,8 @@ function kept(numbers: readonly number[], width: number, keeps: (at: number) => 
   return rest;
 }
 
-/** A rule that calls itself before it takes a byte would be called for ever. */
-function refuseLoops({ states, firsts, lasts }: Network, names: readonly string[]): void {
-  const nullable = new Uint8Array(firsts.length);
+/** Finds out which rules an empty text meets. A rule that calls itself before it takes a byte would be called for ever. */
+function refuseLoops({ states, firsts, lasts, nullable }: Network, names: readonly string[]): void {
   /** States reached from a rule's first one without a byte, and the rules that are called there. */
   const open = (rule: number) => {
     const seen = new Set([firsts[rule]]);

@@ -47,17 +47,22 @@ export function numberPart(schema: SchemaObject, type: "number" | "integer", at:
 }
 
 export function stringPart(schema: SchemaObject, at: string): Part {
-  const { minLength = 0, maxLength = Infinity, pattern = [], format = [] } = schema;
+  const { minLength = 0, maxLength = Infinity } = schema;
   if (minLength > maxLength) throw wrongSchema(at, `minLength ${minLength} is above maxLength ${maxLength}`);
-  const conditions = [
-    ...[pattern].flat().map((one) => within(`${at}/pattern`, () => parsePattern(one))),
-    ...[format].flat().map((name) => formatPart(name, at)),
-  ];
+  const conditions = textConditions(schema, at);
   const isAnyLength = minLength === 0 && maxLength === Infinity;
   if (conditions.length === 0) return isAnyLength ? ANY_STRING : string(repeat(CHARACTER, minLength, maxLength));
   if (!isAnyLength) conditions.push(repeat(set(ANY), minLength, maxLength));
   const all = meetsAll(conditions);
   return stringOf(possible(all, at, "no text meets its pattern, format and lengths at once"));
+}
+
+/** What a text must be by its patterns and formats, each alone. */
+export function textConditions({ pattern = [], format = [] }: SchemaObject, at: string): Part[] {
+  return [
+    ...[pattern].flat().map((one) => within(`${at}/pattern`, () => parsePattern(one))),
+    ...[format].flat().map((name) => formatPart(name, at)),
+  ];
 }
 
 function formatPart(name: string, at: string): Part {

@@ -7,6 +7,7 @@
 import { ANY_VALUE, ANY_VALUE_PART, BLANK } from "./json.ts";
 import { either, NEVER, type Part, type Rules, rule, sequence, words } from "./part.ts";
 import { areApart } from "./schema-apart.ts";
+import { givenPart } from "./schema-given.ts";
 import {
   ANNOTATIONS,
   checkKeywords,
@@ -128,7 +129,7 @@ class SchemaParser implements TypedContext {
   /** A schema of which only the keywords of types are left. */
   private typed(schema: SchemaObject, at: string): Part {
     const types = typesOf(schema, at);
-    if (schema.const !== undefined || schema.enum !== undefined) return this.given(schema, types, at);
+    if (schema.const !== undefined || schema.enum !== undefined) return givenPart(schema, types, at);
     return either(...types.map((type) => this.ofType(type, schema, at)));
   }
 
@@ -139,45 +140,6 @@ class SchemaParser implements TypedContext {
     if (type === "boolean") return either(words(["true", "false"]));
     if (type === "null") return words(["null"]);
     return numberPart(schema, type, at);
-  }
-
-  /** Values that are given one by one; those that the other keywords exclude fall out. */
-  private given(schema: SchemaObject, types: readonly TypeName[], at: string): Part {
-    const { const: one, enum: many } = schema;
-    if (many !== undefined && (!Array.isArray(many) || many.length === 0))
-      throw wrongSchema(`${at}/enum`, "it must be a list of at least one value");
-    const all = many ?? [one];
-    const isConst = (value: unknown) => one === undefined || JSON.stringify(value) === JSON.stringify(one);
-    const left = all.filter((value) => isConst(value) && types.some((type) => isOfType(value, type)));
-    const met = left.filter((value) => this.isMet(value, schema, at));
-    if (met.length === 0) throw wrongSchema(at, "none of the values that are given meets the rest of the schema");
-    return words(met.map((value) => JSON.stringify(value)));
-  }
-
-  /** Whether a value meets the other keywords; what cannot be told from here is refused. */
-  private isMet(value: unknown, schema: SchemaObject, at: string): boolean {
-    if (typeof value === "number") {
-      const {
-        minimum = -Infinity,
-        maximum = Infinity,
-        exclusiveMinimum = -Infinity,
-        exclusiveMaximum = Infinity,
-      } = schema;
-      const { multipleOf = 0 } = schema;
-      const isWithin = value >= minimum && value <= maximum && value > exclusiveMinimum && value < exclusiveMaximum;
-      return isWithin && (multipleOf === 0 || Number.isInteger(value / multipleOf));
-    }
-    if (typeof value === "string") {
-      const { minLength = 0, maxLength = Infinity, pattern = [] } = schema;
-      const length = [...value].length;
-      const patterns = [pattern].flat();
-      return length >= minLength && length <= maxLength && patterns.every((one) => new RegExp(one, "u").test(value));
-    }
-    const isStructured = value !== null && typeof value === "object";
-    const also = Object.keys(schema).filter((key) => !ANNOTATIONS.has(key) && !["const", "enum", "type"].includes(key));
-    if (isStructured && also.length > 0)
-      throw wrongSchema(`${at}/${also[0]}`, "beside objects and lists that are given whole, it is not supported");
-    return true;
   }
 }
 
@@ -199,14 +161,6 @@ function typesOf(schema: SchemaObject, at: string): TypeName[] {
     throw wrongSchema(`${at}/type`, `it must be one or several of ${Object.keys(TYPES).join(", ")}`);
   // Every integer is a number, too.
   return (types as TypeName[]).filter((name) => name !== "integer" || !types.includes("number"));
-}
-
-function isOfType(value: unknown, type: TypeName): boolean {
-  if (type === "integer") return Number.isInteger(value);
-  if (type === "null") return value === null;
-  if (type === "array") return Array.isArray(value);
-  if (type === "object") return isObject(value);
-  return typeof value === type;
 }
 
 function isObject(value: unknown): value is SchemaObject {

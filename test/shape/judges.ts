@@ -32,7 +32,7 @@ function isMatchOf(regex: string): (answer: string) => boolean {
 
 function schemaJudge(schema: unknown): Judge {
   // Strict about keywords that it does not know, not about how schemas are best written.
-  const ajv = new Ajv2020({ strictTypes: false, strictTuples: false, strictRequired: false });
+  const ajv = new Ajv2020({ ownProperties: true, strictTypes: false, strictTuples: false, strictRequired: false });
   addFormats(ajv);
   const validate = ajv.compile(schema as boolean | object);
   return (answer) => {
