@@ -98,6 +98,25 @@ describe.skipIf(!executable)("piphi/web", () => {
       expect(deltas.join("")).toBe(nodeText);
     });
 
+    it("holds answers to a shape, and refuses what is none", async () => {
+      const { texts, code } = await page.evaluate(async () => {
+        const phi = await piphi.load();
+        const schema = {
+          type: "object",
+          properties: { on: { type: "boolean" }, name: { enum: ["lamp", "fan"] } },
+          required: ["on", "name"],
+        };
+        const message = { role: "user", content: "turn on the lamp" } as const;
+        const answers = await Promise.all([phi.chat([message], { schema }), phi.generate("on", { regex: "[ab]{3}" })]);
+        const code = await phi.generate("on", { schema: { not: {} } }).then(String, (error) => error.code);
+        await phi.close();
+        return { texts: answers.map(({ text }) => text), code };
+      });
+      expect(JSON.parse(texts[0])).toMatchObject({ name: expect.stringMatching(/lamp|fan/) });
+      expect(texts[1]).toMatch(/^[ab]{3}$/);
+      expect(code).toBe("E_SHAPE");
+    });
+
     it("cancels, and answers again after that", async () => {
       const { cancelled, next, error } = await page.evaluate(async () => {
         const phi = await piphi.load("/long.gguf", { threads: 2 });
