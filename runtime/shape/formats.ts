@@ -4,7 +4,8 @@ const DAY = "(0[1-9]|1\\d|2[0-8])";
 const LEAP = "\\d\\d(0[48]|[2468][048]|[13579][26])";
 const DATE = `(\\d{4}-(0[1-9]|1[0-2])-${DAY}|\\d{4}-(0[13-9]|1[0-2])-(29|30)|\\d{4}-(0[13578]|1[02])-31|${LEAP}-02-29)`;
 const TIME = "([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?(Z|[+-]([01]\\d|2[0-3]):[0-5]\\d)";
-const LABEL = "[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?";
+/** One character shorter than allowed, so that four of them are within the 253 that a name may have. */
+const LABEL = "[a-zA-Z0-9]([a-zA-Z0-9-]{0,60}[a-zA-Z0-9])?";
 const BYTE = "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
 const GROUP = "[0-9a-fA-F]{1,4}";
 const URI_PART = "([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9a-fA-F]{2})";

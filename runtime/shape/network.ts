@@ -11,6 +11,9 @@ import { utf8Runs } from "./points.ts";
 /** Bounds memory and the time of compiling; the schema of a home of 500 names has some 20,000. */
 const MOST_STATES = 500_000;
 
+/** Rules that begin with one another: those who walk through them follow them all at once. */
+const MOST_CALLS = 1000;
+
 /** Throws for what no answer can be held to. */
 export function shapeError(message: string, details: ErrorDetails = {}): PiPhiError {
   return new PiPhiError("E_SHAPE", message, details);
@@ -231,19 +234,35 @@ function refuseLoops({ states, firsts, lasts, nullable }: Network, names: readon
       changed = true;
     }
   }
-  const called = firsts.map((_, rule) => open(rule).called);
-  const done = new Uint8Array(firsts.length);
-  const visit = (rule: number, path: readonly number[]): void => {
-    if (path.includes(rule)) {
-      const loop = [...path.slice(path.indexOf(rule)), rule].map((one) => names[one]);
-      throw shapeError(
-        `${loop[0]} contains itself before anything else (${loop.join(" → ")}), which has no end. Put what comes first first.`,
-        { rule: loop[0] },
-      );
+  const called = firsts.map((_, rule) => [...open(rule).called]);
+  /** How deep the calls go that begin with each rule; 0 where it is not known yet. */
+  const depths = new Uint32Array(firsts.length);
+  // By hand, as chains of calls may be longer than the engine's own stack.
+  for (let root = 0; root < firsts.length; root++) {
+    const path = [root];
+    const open = new Set(path);
+    for (let rule = path.at(-1); rule !== undefined; rule = path.at(-1)) {
+      const other = depths[rule] > 0 ? undefined : called[rule].find((one) => depths[one] === 0);
+      if (other === undefined) {
+        depths[rule] ||= 1 + called[rule].reduce((most, one) => Math.max(most, depths[one]), 0);
+        if (depths[rule] > MOST_CALLS) {
+          throw shapeError(`${names[rule]} begins with more than ${MOST_CALLS} rules in one another. Make it flatter.`);
+        }
+        open.delete(rule);
+        path.pop();
+      } else if (open.has(other)) throw loopError([...path.slice(path.indexOf(other)), other].map((one) => names[one]));
+      else {
+        path.push(other);
+        open.add(other);
+      }
     }
-    if (done[rule]) return;
-    for (const other of called[rule]) visit(other, [...path, rule]);
-    done[rule] = 1;
-  };
-  for (let rule = 0; rule < firsts.length; rule++) visit(rule, []);
+  }
+}
+
+function loopError(loop: readonly string[]): PiPhiError {
+  const way = loop.length > 8 ? [...loop.slice(0, 4), "…", ...loop.slice(-3)] : loop;
+  return shapeError(
+    `${loop[0]} contains itself before anything else (${way.join(" → ")}), which has no end. Put what comes first first.`,
+    { rule: loop[0] },
+  );
 }

@@ -22,6 +22,8 @@ import { arrayPart, numberPart, objectPart, stringPart, type TypedContext } from
 
 /** Schemas in a schema; those of `$ref` count where they are used. */
 const MOST_SCHEMAS = 20_000;
+/** Schemas that `$ref` and `allOf` bring into others: each can name one that does so twice, and so on. */
+const MOST_MERGED = 100_000;
 /** `$ref` and `allOf` in one another, without a value in between. */
 const MOST_STEPS = 64;
 
@@ -34,6 +36,7 @@ class SchemaParser implements TypedContext {
   private readonly rules = new Map<string, Part>([[ANY_VALUE, ANY_VALUE_PART]]);
   /** Rules by the text of their schema. */
   private readonly known = new Map<string, string>();
+  private broughtIn = 0;
 
   constructor(private readonly root: Schema) {}
 
@@ -85,6 +88,8 @@ class SchemaParser implements TypedContext {
     checkKeywords(schema, at);
     const { $ref, allOf, $defs: _, definitions: __, ...own } = schema;
     if ($ref === undefined && allOf === undefined) return own;
+    if (++this.broughtIn > MOST_MERGED)
+      throw wrongSchema(at, `$ref and allOf bring in more than ${MOST_MERGED} schemas`);
     if (steps > MOST_STEPS) throw wrongSchema(at, "$ref leads back to itself without a value in between");
     if (allOf !== undefined && !Array.isArray(allOf)) throw wrongSchema(`${at}/allOf`, "it must be a list of schemas");
     const others: [Schema, string][] = (allOf ?? []).map((one, i) => [one, `${at}/allOf/${i}`]);

@@ -22,6 +22,8 @@ const MOST_SHAPES = 32;
 /** Of a schema, grammar or list of choices; a home's intents with 500 names take 30 KB. */
 const MOST_CHARACTERS = 1_000_000;
 const MOST_REGEX_CHARACTERS = 10_000;
+/** Of a schema's objects and lists in one another. */
+const MOST_DEPTH = 500;
 const KINDS: readonly Kind[] = ["schema", "regex", "grammar", "choices"];
 
 export class Shapes {
@@ -37,8 +39,8 @@ export class Shapes {
     if (!kind) return undefined;
     const source = sourceOf(kind, options[kind]);
     const key = `${kind} ${source}`;
-    const shape =
-      this.known.get(key) ?? new Shape(rulesOf(kind, source), (this.vocabulary ??= new Vocabulary(this.spelling)));
+    this.vocabulary ??= new Vocabulary(this.spelling);
+    const shape = this.known.get(key) ?? compile(kind, source, this.vocabulary);
     this.known.delete(key);
     this.known.set(key, shape);
     for (const oldest of this.known.keys()) {
@@ -82,8 +84,33 @@ function textOf(given: unknown): string {
   try {
     return JSON.stringify(given);
   } catch {
-    throw shapeError("The schema contains itself, so that it is no JSON. Use $ref for what recurs.");
+    throw shapeError("The schema contains itself, or is nested too deeply to be JSON. Use $ref for what recurs.");
   }
+}
+
+function compile(kind: Kind, source: string, vocabulary: Vocabulary): Shape {
+  if (kind === "schema" && depthOf(source) > MOST_DEPTH) throw tooDeep(kind);
+  try {
+    return new Shape(rulesOf(kind, source), vocabulary);
+  } catch (error) {
+    // The engine's stack ends first where thousands of references lead from one to the next.
+    throw error instanceof RangeError ? tooDeep(kind) : error;
+  }
+}
+
+function tooDeep(kind: Kind): PiPhiError {
+  return shapeError(`The ${kind} is nested too deeply. Make it flatter.`, { depth: MOST_DEPTH });
+}
+
+/** Brackets in brackets, outside of texts. */
+function depthOf(json: string): number {
+  let depth = 0;
+  let most = 0;
+  for (const [bracket] of json.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/g)) {
+    if (bracket === "{" || bracket === "[") most = Math.max(most, ++depth);
+    else if (bracket === "}" || bracket === "]") depth--;
+  }
+  return most;
 }
 
 function rulesOf(kind: Kind, source: string): Rules {
