@@ -9,7 +9,7 @@ import type { NetEdge, Part, Rules } from "./part.ts";
 import { utf8Runs } from "./points.ts";
 
 /** Bounds memory and the time of compiling; the schema of a home of 500 names has some 20,000. */
-const MOST_STATES = 500_000;
+const MOST_STATES = 250_000;
 
 /** Rules that begin with one another: those who walk through them follow them all at once. */
 const MOST_CALLS = 1000;

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nodeDevice } from "../../devices/node/device.ts";
 import { EMBEDDED_MODEL, estimate, load, type Phi, packFile } from "../../devices/node/index.ts";
-import type { GenerateResult } from "../../runtime/api.ts";
+import type { GenerateResult, ShapeOptions } from "../../runtime/api.ts";
 import { Pool } from "../../runtime/cache/pool.ts";
 import { Sequence } from "../../runtime/cache/sequence.ts";
 import { Signals } from "../../runtime/compute/team.ts";
@@ -26,6 +26,22 @@ const CONTEXT = 128;
 /** Beginnings that prompts share: none, some, and more than a tile. */
 const SHARED = [0, 20, 70].map((length) => Array.from({ length }, (_, i) => (i * 7) % 250));
 
+/** No shape, and some of which a part is forced, a part is free, and some that end soon. */
+const SHAPES: readonly ShapeOptions[] = [
+  {},
+  { choices: ["the quick brown fox jumps over the lazy dog", "the quick red fox"] },
+  { regex: "[a-z]{2,12}, (yes|no)" },
+  { grammar: 'root ::= "a" root "b" | "middle" [0-9]' },
+  {
+    schema: {
+      type: "object",
+      properties: { intent: { enum: ["HassTurnOn", "HassTurnOff"] }, name: { type: "string", maxLength: 6 } },
+      required: ["intent"],
+      additionalProperties: false,
+    },
+  },
+];
+
 interface Plan {
   prompt: number[];
   options: EngineGenerateOptions;
@@ -39,18 +55,23 @@ const plans: fc.Arbitrary<Plan> = fc.record(
     prompt: fc
       .tuple(fc.constantFrom(...SHARED), fc.array(fc.integer({ min: 0, max: 250 }), { minLength: 1, maxLength: 40 }))
       .map(([shared, own]) => [...shared, ...own]),
-    options: fc.record(
-      {
-        maxTokens: fc.integer({ min: 0, max: 24 }),
-        seed: fc.integer({ min: 0, max: 1000 }),
-        temperature: fc.constantFrom(0, 1.2),
-        drafts: fc.constantFrom(0, 3, 15),
-        repeatPenalty: fc.constantFrom(1, 1.3),
-        overflow: fc.constantFrom("roll" as const, "stop" as const),
-        ignoreEos: fc.boolean(),
-      },
-      { requiredKeys: ["maxTokens", "seed"] },
-    ),
+    options: fc
+      .tuple(
+        fc.constantFrom(...SHAPES),
+        fc.record(
+          {
+            maxTokens: fc.integer({ min: 0, max: 24 }),
+            seed: fc.integer({ min: 0, max: 1000 }),
+            temperature: fc.constantFrom(0, 1.2),
+            drafts: fc.constantFrom(0, 3, 15),
+            repeatPenalty: fc.constantFrom(1, 1.3),
+            overflow: fc.constantFrom("roll" as const, "stop" as const),
+            ignoreEos: fc.boolean(),
+          },
+          { requiredKeys: ["maxTokens", "seed"] },
+        ),
+      )
+      .map(([shape, options]) => ({ ...options, ...shape, ignoreEos: shape === SHAPES[0] && options.ignoreEos })),
     arrives: fc.integer({ min: 0, max: 60 }),
     cancelled: fc.integer({ min: 0, max: 60 }),
   },
