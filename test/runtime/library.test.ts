@@ -3,7 +3,7 @@
 import { EventEmitter, getEventListeners } from "node:events";
 import type { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { nodeDevice, threadOf } from "../../devices/node/device.ts";
+import { nodeDevice } from "../../devices/node/device.ts";
 import {
   EMBEDDED_MODEL,
   estimate,
@@ -13,6 +13,7 @@ import {
   PiPhiError,
   type Progress,
 } from "../../devices/node/index.ts";
+import { threadOf } from "../../devices/node/threads.ts";
 import type { Device, Thread } from "../../runtime/device.ts";
 import { Engine } from "../../runtime/engine/engine.ts";
 
