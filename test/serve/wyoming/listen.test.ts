@@ -338,6 +338,7 @@ describe("clients that do harm", () => {
     greedy.on("data", ({ length }) => {
       received += length;
     });
+    greedy.resume();
     await once(greedy, "close");
     expect(received).toBeLessThan(10 * 2 ** 20);
     const honest = await connect();
