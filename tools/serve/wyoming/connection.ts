@@ -32,7 +32,7 @@ export interface ConnectionLimits {
 export const CONNECTION_LIMITS: ConnectionLimits = { event: 10_000, write: 30_000, idle: 3_600_000, waiting: 8 };
 
 /** How often a client that has nothing more to say is asked whether it still listens. */
-const PROBE_MS = 250;
+const PROBE_MS = 50;
 const FINAL = new Set(["intent", "intents-stop", "handled", "not-recognized", "error"]);
 
 export class Connection {
@@ -174,7 +174,9 @@ export class Connection {
       this.stream.end();
       return;
     }
-    const probe = setInterval(() => this.#send({ type: "handled-chunk", data: { text: "" } }), PROBE_MS);
+    const ask = () => this.#send({ type: "handled-chunk", data: { text: "" } });
+    const probe = setInterval(ask, PROBE_MS);
     this.stream.on("close", () => clearInterval(probe));
+    ask();
   }
 }
