@@ -5,7 +5,7 @@
  * Sentences are plain ones, in the words of Home Assistant's intents; what was said otherwise is heard as the nearest.
  */
 
-import type { House, Named } from "../../runtime/home/types.ts";
+import type { Area, Entity, House } from "../../devices/node/home/index.ts";
 
 export interface SpeechGrammar {
   jsgf: string;
@@ -79,7 +79,7 @@ const TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split(" ");
 export function speechGrammar(house: House, knows: (word: string) => boolean = () => true): SpeechGrammar {
   const unknown: string[] = [];
   const rule = (name: string, said: readonly string[]) => `<${name}> = ${said.join("\n  | ")};`;
-  const namesOf = (things: readonly Named[]) => {
+  const namesOf = (things: readonly (Area | Entity)[]) => {
     const names = things.flatMap(({ name, aliases }) => [name, ...aliases]);
     const sayable = [...new Set(names.map(spokenWords))].filter((words) => {
       const heard = words.length > 0 && words.split(" ").every(knows);
