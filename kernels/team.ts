@@ -10,7 +10,7 @@
  *   192 stop         set by anyone who wants the team to stop; 196: what the team agreed on at the last barrier
  *   256 sleepers     threads that gave up spinning
  *   320 failed       set when a thread of the team is lost
- *   384 job          number of jobs given out; 388: threads waiting for the next; 392: who takes part, 396, 400: messages and whose the pass is (runtime/compute/team.ts)
+ *   384 job          number of jobs given out; 388: threads waiting for the next; 392: who takes part (runtime/compute/team.ts)
  */
 
 // @ts-ignore: decorator

@@ -103,9 +103,9 @@ class Client implements Phi {
 
   constructor(private readonly thread: Thread) {}
 
-  ready({ info, memory, control }: Ready): void {
+  ready({ info, signals }: Ready): void {
     this.info = info;
-    if (memory) this.signals = new Signals(memory.buffer, control);
+    if (signals) this.signals = new Signals(signals);
     this.thread.keepAlive?.(false);
   }
 
@@ -194,7 +194,6 @@ class Client implements Phi {
       this.signals?.requestStop(STOP_ALL);
       await closed;
     }
-    this.signals = undefined; // a caller may keep this object, but not the model's memory with it
     this.thread.terminate();
   }
 

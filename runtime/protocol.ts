@@ -59,8 +59,8 @@ export type ToEngine =
 
 export type FromEngine =
   | { type: "progress"; progress: Progress }
-  /** `memory` is there where it is shared: what concerns a pass that runs then reaches the team within an operation. */
-  | { type: "ready"; info: ModelInfo; memory?: WebAssembly.Memory; control: number }
+  /** `signals` are there where memory is shared: what concerns a pass that runs then reaches the team within an operation. */
+  | { type: "ready"; info: ModelInfo; signals?: ArrayBufferLike }
   | { type: "delta"; id: number; delta: Delta }
   | { type: "result"; id: number; value: unknown }
   /** Without `id`: loading or closing failed, or the engine's thread. */

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import type { AheadSource } from "../../runtime/device.ts";
 import { truncated } from "../../runtime/weights/faults.ts";
 import { openError, readError } from "./files.ts";
-import { libc } from "./libc.ts";
+import { systemCalls } from "./system/calls.ts";
 
 const read = promisify(fs.read);
 const DIRECT = fs.constants.O_DIRECT ?? 0;
@@ -51,7 +51,7 @@ export function openAhead(path: string): DirectSource {
         if (done < into.length && done % 512 !== 0) direct = false;
       }
       if (direct) return;
-      const c = libc();
+      const c = systemCalls();
       if (typeof c === "object") c.adviseFile(buffered, offset, into.length, "dontNeed");
     },
     direct: () => direct,

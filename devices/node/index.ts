@@ -42,7 +42,7 @@ export async function load(model: string = EMBEDDED_MODEL, given?: NodeLoadOptio
   const { onProgress, signal } = options;
   const stored = { dense: denseOf(options), make: pack ?? false, onProgress, signal };
   const file = model === EMBEDDED_MODEL ? model : await packFor(model, stored);
-  return connect(startThread("engine"), file, rest);
+  return connect(startThread("engine", file === EMBEDDED_MODEL), file, rest);
 }
 
 /** A model that would be streamed is read for so long, to predict from its own storage. */

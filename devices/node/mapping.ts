@@ -7,7 +7,7 @@ import fs from "node:fs";
 import type { MappedFile } from "../../runtime/device.ts";
 import { truncated } from "../../runtime/weights/faults.ts";
 import { openError } from "./files.ts";
-import { libc } from "./libc.ts";
+import { addressOf, systemCalls } from "./system/calls.ts";
 
 /** A part of a file in linear memory. */
 export interface Mapping extends MappedFile {
@@ -35,11 +35,10 @@ export function mapFile(
   if (odd || bytes === 0 || address + bytes > memory.buffer.byteLength) {
     throw new RangeError(`Cannot map ${bytes} bytes from ${offset} to ${address} of ${memory.buffer.byteLength}.`);
   }
-  const c = libc();
+  const c = systemCalls();
   if (typeof c === "string") return c;
   const fd = openForMapping(path, offset + bytes);
-  // A view, not the buffer: koffi refuses a SharedArrayBuffer on Node 20.
-  const at = c.address(new Uint8Array(memory.buffer)) + BigInt(address);
+  const at = addressOf(c, memory) + BigInt(address);
   if (!c.mapFile(at, bytes, fd, offset)) {
     fs.closeSync(fd);
     return "the file system does not allow mapping";
@@ -72,10 +71,32 @@ function openForMapping(path: string, end: number): number {
   throw truncated(path, size, end);
 }
 
+/** Maps a file; its bytes move into huge pages while they are used. */
+export function mapPromoted(...where: Parameters<typeof mapFile>): MappedFile | string {
+  const mapped = mapFile(...where);
+  const c = systemCalls();
+  if (typeof mapped === "string" || typeof c === "string") return mapped;
+  const [memory, address, , offset, bytes] = where;
+  const promotion = c.promote({ base: addressOf(c, memory), address, fd: mapped.fd, offset, bytes });
+  let given = false;
+  return {
+    giveBackCopies() {
+      const moved = given ? 0 : c.endPromotion(promotion);
+      if (moved === 0 || !mapped.again()) return 0;
+      given = true;
+      return moved;
+    },
+    close() {
+      c.endPromotion(promotion);
+      mapped.close();
+    },
+  };
+}
+
 /** Asks for huge pages for memory that will all be used: a pass over the weights then misses the TLB 512 times less. */
 export function adviseHugePages(memory: WebAssembly.Memory, address: number, bytes: number): void {
-  const c = libc();
-  if (typeof c === "object") c.advise(c.address(new Uint8Array(memory.buffer)) + BigInt(address), bytes, "hugePage");
+  const c = systemCalls();
+  if (typeof c === "object") c.advise(addressOf(c, memory) + BigInt(address), bytes, "hugePage");
 }
 
 /**
@@ -83,9 +104,9 @@ export function adviseHugePages(memory: WebAssembly.Memory, address: number, byt
  * is not possible.
  */
 export function releasePages(memory: WebAssembly.Memory, address: number, bytes: number): boolean {
-  const c = libc();
+  const c = systemCalls();
   if (typeof c === "string") return false;
   const from = Math.ceil(address / ALIGNMENT) * ALIGNMENT; // the system's pages can be of 16 or 64 KiB
   const to = Math.floor((address + bytes) / ALIGNMENT) * ALIGNMENT;
-  return from >= to || c.advise(c.address(new Uint8Array(memory.buffer)) + BigInt(from), to - from, "dontNeed");
+  return from >= to || c.advise(addressOf(c, memory) + BigInt(from), to - from, "dontNeed");
 }

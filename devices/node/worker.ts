@@ -1,4 +1,4 @@
-/** The threads of PiPhi under Node: an engine, a member of its team, the reader or promoter of its weights, or a packer. */
+/** The threads of PiPhi under Node: an engine, a member of its team, the reader of its weights, a packer, or the one that calls the system. */
 
 import { parentPort, workerData } from "node:worker_threads";
 import { Member, type Membership } from "../../runtime/engine/member.ts";
@@ -6,12 +6,15 @@ import { serveEngine } from "../../runtime/engine/service.ts";
 import type { ToEngine } from "../../runtime/protocol.ts";
 import { type ReaderTask, serveReader } from "../../runtime/residence/reader.ts";
 import { explainMemory } from "./address-space.ts";
-import { nodeDevice, type ThreadRole } from "./device.ts";
+import { nodeDevice } from "./device.ts";
 import { type PackTask, servePacker } from "./packing.ts";
-import { promote } from "./promotion.ts";
+import { adoptWay } from "./system/calls.ts";
+import { serveSystem } from "./system/service.ts";
+import type { ThreadRole } from "./threads.ts";
 
 const port = parentPort!;
 const device = nodeDevice();
+adoptWay(workerData.way ?? "itself");
 
 const roles: Record<ThreadRole, () => void> = {
   engine() {
@@ -28,11 +31,9 @@ const roles: Record<ThreadRole, () => void> = {
   reader() {
     port.once("message", (task: ReaderTask) => void serveReader(device, task, (message) => port.postMessage(message)));
   },
-  promoter() {
-    port.once("message", promote);
-  },
   packer() {
     port.once("message", (task: PackTask) => void servePacker(device, task, (message) => port.postMessage(message)));
   },
+  system: () => serveSystem(port),
 };
 roles[workerData.role as ThreadRole]();

@@ -9,9 +9,6 @@ const FAILED = 320 / 4;
 /** The number of the last job, modulo 2^24, times 256, and how many threads take part in it. */
 const TAKING_PART = 392 / 4;
 const JOB_STEP = 256;
-/** Messages that were sent to the engine since it is ready, and the request that the running pass is for alone, or 0. */
-const MESSAGES = 396 / 4;
-const ALONE = 400 / 4;
 export const CONTROL_BYTES = 448;
 
 /** About 50 us of spinning: longer than any operation's imbalance, shorter than a scheduler's time slice. */
@@ -38,6 +35,8 @@ export class Team {
   profile: Map<string, number> | undefined;
   /** Threads that take part in the job: the first so many of the team. The leader chooses before it starts one. */
   active: number;
+  /** Leader: how others ask the team to stop. */
+  signals: Signals | undefined;
   /** Jobs given out so far. */
   private jobs = 0;
   private readonly words: Int32Array;
@@ -86,6 +85,7 @@ export class Team {
   /** Waits until all threads that take part are here; throws `Stopped` where they agreed to stop. */
   meet(): void {
     const spins = this.active > 1 ? BARRIER_SPINS : 0;
+    if (this.signals !== undefined && this.signals.stopping !== 0) Atomics.store(this.words, STOP, 1);
     const agreed = this.kernels.team_barrier(this.control, this.active, spins);
     if (agreed === 0) return;
     if (agreed < 0) throw lost();
@@ -95,6 +95,7 @@ export class Team {
   /** Leader: gives out the job that was just described in shared memory. */
   start(): void {
     this.jobs = (this.jobs + 1) | 0;
+    Atomics.store(this.words, STOP, 0);
     Atomics.store(this.words, TAKING_PART, Math.imul(this.jobs, JOB_STEP) | this.active);
     this.kernels.team_start(this.control);
   }
@@ -113,31 +114,44 @@ export class Team {
   }
 }
 
-/** What the team is asked to stop for, where it is no request: a piece that could not be loaded, and all requests. */
-export const STOP_LOADING = 2 ** 30;
-export const STOP_ALL = 2 ** 30 + 1;
+/** What the team is asked to stop for, where it is no request: all of them. */
+export const STOP_ALL = 2 ** 30;
 
-/** The words by which other threads reach an engine that is in the middle of a pass. */
+/** Words of a memory of their own: what the engine is asked to stop for, the messages sent to it, whose the pass is. */
+const ASKED = 0;
+const MESSAGES = 1;
+const ALONE = 2;
+const SIGNALS_BYTES = 12;
+
+/**
+ * How other threads reach an engine that is in the middle of a pass. Not in the model's memory: whoever has seen that keeps
+ * all of it until its own garbage is collected.
+ */
 export class Signals {
   private readonly words: Int32Array;
 
-  constructor(buffer: ArrayBufferLike, control: number) {
-    this.words = new Int32Array(buffer, control, CONTROL_BYTES / 4);
+  /** @param buffer the engine's, for its other side */
+  constructor(readonly buffer: ArrayBufferLike) {
+    this.words = new Int32Array(buffer);
+  }
+
+  static create(shared: boolean): Signals {
+    return new Signals(shared ? new SharedArrayBuffer(SIGNALS_BYTES) : new ArrayBuffer(SIGNALS_BYTES));
   }
 
   /** Asks the team to stop at its next barrier, for the sake of a request. */
   requestStop(request: number): void {
-    Atomics.store(this.words, STOP, request);
+    Atomics.store(this.words, ASKED, request);
   }
 
   /** For which request the team is asked to stop, or 0: for work that it has no part in. */
   get stopping(): number {
-    return Atomics.load(this.words, STOP);
+    return Atomics.load(this.words, ASKED);
   }
 
   /** Engine: which request the team was to stop for, or 0; it goes on now. */
   takeStop(): number {
-    return Atomics.exchange(this.words, STOP, 0);
+    return Atomics.exchange(this.words, ASKED, 0);
   }
 
   /** The only request that the engine works for now, or 0: stopping the team for its sake costs nobody else anything. */
@@ -171,4 +185,9 @@ export function refuseLost(buffer: ArrayBufferLike, control: number): void {
 /** Tells the team that one of its threads is gone; waiting threads give up. */
 export function reportLoss(buffer: ArrayBufferLike, control: number): void {
   Atomics.store(new Int32Array(buffer, control, CONTROL_BYTES / 4), FAILED, 1);
+}
+
+/** Asks the team to stop at its next barrier. */
+export function askToStop(buffer: ArrayBufferLike, control: number): void {
+  Atomics.store(new Int32Array(buffer, control, CONTROL_BYTES / 4), STOP, 1);
 }

@@ -51,7 +51,8 @@ export class Engine {
   private readonly pool: Pool;
   private readonly steward: Steward;
   private readonly schedule: Schedule;
-  private readonly signals: Signals;
+  /** How other threads reach it while it works. */
+  readonly signals: Signals;
   private readonly warmth: Warmth;
   /** Requests that have not been answered yet. */
   private open = 0;
@@ -70,7 +71,8 @@ export class Engine {
     this.language = language;
     const keptBytes = Number.isFinite(spareBytes) ? Math.min(spareBytes / 2, MOST_KEPT_BYTES) : BLIND_KEPT_BYTES;
     this.pool = new Pool(sequences, spareBytes, keptBytes);
-    this.signals = new Signals(buffer, layout.control);
+    this.signals = Signals.create(device.sharedMemory);
+    leader.team.signals = this.signals;
     this.mail = new Mail(device.sharedMemory ? this.signals : undefined);
     this.steward = new Steward(device, leader, residence, memory, this.pool);
     this.schedule = new Schedule({
@@ -117,11 +119,6 @@ export class Engine {
 
   get memory(): WebAssembly.Memory {
     return this.parts.memory;
-  }
-
-  /** Address of the team's control block, through which other threads reach an engine that works. */
-  get control(): number {
-    return this.parts.layout.control;
   }
 
   get info(): ModelInfo {

@@ -5,7 +5,7 @@
 
 import { instantiateKernels } from "../compute/instance.ts";
 import type { KernelChoice, Kernels } from "../compute/kernels.ts";
-import { type JobEnd, refuseLost, reportLoss, Signals, STOP_LOADING, Stopped, Team } from "../compute/team.ts";
+import { askToStop, type JobEnd, refuseLost, reportLoss, Stopped, Team } from "../compute/team.ts";
 import type { Device } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
 import { Phi2 } from "../phi2.ts";
@@ -89,7 +89,7 @@ export class Member {
 
   /** Leader: loads all weights with the team. `onBytes` is told how far the files have been read. */
   load(onBytes: (bytes: number) => void): void {
-    const { loadPlan, memory, layout } = this.membership;
+    const { loadPlan } = this.membership;
     let sum = 0;
     const ends = loadPlan.pieces.map(({ bytes }) => (sum += bytes));
     this.job[JOB_KIND] = KIND_LOAD;
@@ -98,7 +98,6 @@ export class Member {
     const end = this.attempt(() => this.loadShare((piece) => onBytes(ends[piece])));
     const failed = Atomics.load(this.job, JOB_FAILED_PIECE);
     if (failed > 0) {
-      new Signals(memory.buffer, layout.control).takeStop();
       this.withLoader((loader) => loader.load(failed - 1)); // again, here, for its error
       throw new PiPhiError("E_FILE_READ", "A read of the model file failed. Try again.", { piece: failed - 1 });
     }
@@ -188,7 +187,7 @@ export class Member {
           onPiece(index);
         } catch {
           Atomics.compareExchange(this.job, JOB_FAILED_PIECE, 0, index + 1);
-          new Signals(memory.buffer, layout.control).requestStop(STOP_LOADING);
+          askToStop(memory.buffer, layout.control);
         }
       };
       this.team.run({ name: "load", items: loadPlan.pieces.length, run });

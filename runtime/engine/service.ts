@@ -54,8 +54,8 @@ export function serveEngine(device: Device, post: (message: FromEngine) => void)
   const load = async (message: ToEngine & { type: "load" }) => {
     const onProgress = throttled((progress) => post({ type: "progress", progress }));
     engine = await Engine.load(device, message.model, message.options, onProgress);
-    const memory = device.sharedMemory ? engine.memory : undefined;
-    post({ type: "ready", info: engine.info, memory, control: engine.control });
+    const signals = device.sharedMemory ? engine.signals.buffer : undefined;
+    post({ type: "ready", info: engine.info, signals });
   };
 
   const answer = async ({ id, method, ask }: Request) => {

@@ -32,6 +32,8 @@ const WORDS: Readonly<Record<string, RegExp>> = {
   HassBroadcast:
     /\b(broadcast|announce\w*|tell|everyone|everybody|say|speakers?|shout|know|call|message|inform|intercom)\b/,
   HassStartTimer: TIMED,
+  HassMediaSearchAndPlay:
+    /\b(play\w*|listen\w*|hear|put|stick|pop|throw|watch|stream|queue|spin|blast|shuffle|start|music|songs?|albums?|tunes?|radio|something|some|want|show|find|give|fancy)\b/,
   HassGetCurrentTime: /\b(time|late|clock|hour)\b/,
 };
 
@@ -45,17 +47,34 @@ const CLASS_WORDS: Readonly<Record<string, RegExp>> = {
   smoke: /\b(smok\w*|fire)\b/,
   door: /\bdoors?\b/,
   humidity: /\b(humid\w*|damp\w*)\b/,
+  aqi: /\bair quality\b/,
+  curtain: /\b(curtains?|drapes?|sheers?|nets?)\b/,
+  carbon_dioxide: /\b(co2|carbon dioxide)\b/,
   outlet: /\b(outlets?|sockets?|plugs?|switch\w*)\b/,
 };
 
-export function speaksOfClass(text: string, deviceClass: string): boolean {
-  if (CLASS_WORDS[deviceClass]?.test(text)) return true;
+const patterns = new Map<string, RegExp>();
+
+/** Finds every word for a class: its own, those of its states, and what people say of it. */
+export function classPattern(deviceClass: string): RegExp {
+  const known = patterns.get(deviceClass);
+  if (known) return known;
   const named = Object.values(CATALOGUE.domains).flatMap(({ classes }) => {
     const info = classes?.[deviceClass];
     return info ? [...info.words, ...Object.values(info.states ?? {}).flat()] : [];
   });
-  const stems = [deviceClass.replaceAll("_", " "), ...named].map((word) => word.toLowerCase().replace(/(es|s)$/, ""));
-  return stems.some((stem) => stem.length > 2 && text.includes(stem));
+  const stems = [deviceClass.replaceAll("_", " "), ...named]
+    .map((word) => word.toLowerCase().replace(/(es|s)$/, ""))
+    .filter((stem) => stem.length > 2)
+    .map((stem) => `\\b${stem.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}\\w*`);
+  const own = CLASS_WORDS[deviceClass];
+  const pattern = new RegExp([...(own ? [own.source] : []), ...stems].join("|"), "g");
+  patterns.set(deviceClass, pattern);
+  return pattern;
+}
+
+export function speaksOfClass(text: string, deviceClass: string): boolean {
+  return text.search(classPattern(deviceClass)) >= 0;
 }
 
 /** The choice in a slot, if there is one. */

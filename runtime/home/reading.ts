@@ -5,6 +5,7 @@
  *   <home> turn off the <p1> <d:light> lamp <)> in the <p2> <area> office <)> <answer>
  */
 
+import { corrected } from "./corrections.ts";
 import { type Candidate, type Mention, mentionsIn } from "./mentions.ts";
 import { type Word, wordsOf } from "./normalize.ts";
 import { idFor, tokenId } from "./tokens.ts";
@@ -31,7 +32,7 @@ const MOST_KINDS = 3;
 
 /** Reads a sentence in a house; what is longer than the model can read is left out. */
 export function read(text: string, house: House, here: boolean): Reading {
-  const words = wordsOf(text).slice(0, MOST_WORDS);
+  const words = corrected(wordsOf(text)).slice(0, MOST_WORDS);
   const numbers = words.flatMap(({ value }, i) => (value === undefined ? [] : [i])).slice(0, MOST_NUMBERS);
   return { words, mentions: mentionsIn(words, house), numbers, here, asked: /\?\s*$/.test(text) };
 }

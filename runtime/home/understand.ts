@@ -2,6 +2,7 @@
 
 import type { Phi } from "../api.ts";
 import { type Command, decodeAnswer } from "./answer.ts";
+import { framed } from "./frames.ts";
 import { mend } from "./mending.ts";
 import { idOf } from "./mentions.ts";
 import { promptOf, type Reading, read } from "./reading.ts";
@@ -43,6 +44,9 @@ export async function understand(text: string, options: UnderstandOptions): Prom
     return { text, intents, confidence, ms, ...(explain && { explanation: more ?? nothingRead(reading) }) };
   };
   if (reading.words.length === 0 || text.length > MOST_CHARACTERS || CONTROLS.test(text)) return finish([], 1);
+  const plain = framed(reading, text, house);
+  const plainly = plain && resolve(plain.commands, text, plain.reading, house, heard);
+  if (plainly) return finish(plainly, 1, { ...nothingRead(reading), meant: plainly });
   const pieces = await piecesOf(model, reading);
   const { tokens, probabilities } = await answerOf(model, reading, pieces, signal);
   const commands = decodeAnswer(tokens, pieces);

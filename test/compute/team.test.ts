@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import esbuild from "esbuild";
 import { beforeAll, describe, expect, it } from "vitest";
-import { CONTROL_BYTES, reportLoss, Signals } from "../../runtime/compute/team.ts";
+import { askToStop, CONTROL_BYTES, reportLoss } from "../../runtime/compute/team.ts";
 import { bytesOfBuild } from "../checkasm.ts";
 import type { Ending, Scenario } from "./team-worker.ts";
 
@@ -82,7 +82,7 @@ describe.each([1, 2, 3, 4])("a team of %i", (threads) => {
     const { memory, endings } = start({ threads, rounds: 50_000, items: 4 });
     const counts = countsOf(memory, 4 * 50_000);
     while (Atomics.load(counts, 4 * 100) === 0) await pause(1);
-    new Signals(memory.buffer, CONTROL).requestStop(1);
+    askToStop(memory.buffer, CONTROL);
     const all = await endings;
     expect(new Set(all.map(({ ending }) => ending))).toEqual(new Set(["stopped"]));
     const [{ rounds }] = all;

@@ -39,11 +39,13 @@ describe("a home", () => {
   });
 
   it("explains itself", async () => {
-    const { explanation } = await home.understand("turn on the desk lamp", { explain: true });
+    const { explanation } = await home.understand("dim the desk lamp", { explain: true });
     expect(explanation).toMatchObject({
       names: [{ said: "desk lamp", likeness: 1, candidates: ["light.desk_lamp"] }],
-      answer: expect.arrayContaining([{ token: "<i:HassTurnOn>", probability: expect.any(Number) }]),
+      answer: expect.arrayContaining([{ token: "<i:HassLightSet>", probability: expect.any(Number) }]),
     });
+    const plain = await home.understand("turn on the desk lamp", { explain: true });
+    expect(plain.explanation).toMatchObject({ answer: [], meant: [{ slots: { name: "Desk Lamp" } }] });
     expect((await home.understand("turn on the desk lamp")).explanation).toBeUndefined();
   });
 

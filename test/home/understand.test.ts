@@ -79,7 +79,7 @@ describe("commands", () => {
   it("below the threshold nothing is done", async () => {
     await using phi = await load();
     const options = { phi, house: HOUSE, threshold: 1.01, explain: true };
-    expect(await understandSentence("turn on the reading lamp", options)).toMatchObject({
+    expect(await understandSentence("turn on the kitchen lights", options)).toMatchObject({
       intents: [],
       explanation: { refused: expect.stringMatching(/confidence/), meant: [{ name: "HassTurnOn" }] },
     });

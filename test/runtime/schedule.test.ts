@@ -203,7 +203,7 @@ describe("held to a shape", () => {
     const sequences = Array.from({ length: count }, (_, i) => new Sequence(means, i));
     for (const sequence of sequences) sequence.truncate(0);
     const pool = new Pool(sequences, Number.POSITIVE_INFINITY);
-    const signals = new Signals(means.buffer, means.layout.control);
+    const signals = Signals.create(true);
     const schedule: Schedule = new Schedule({
       compute: {
         ...means,

@@ -48,7 +48,10 @@ function explanationOf({ explanation }: SpokenUnderstanding): string {
     likeness < 1 ? `alike to ${percent(likeness)}` : "exact",
     candidates.join(", "),
   ]);
-  const answer = explanation.answer.map(({ token, probability }) => [percent(probability), token]);
+  const withoutModel = explanation.answer.length === 0 && explanation.meant.length > 0;
+  const answer = withoutModel
+    ? [["", "by words alone, without the model"]]
+    : explanation.answer.map(({ token, probability }) => [percent(probability), token]);
   const meant = explanation.meant.map(({ name, slots }) => [name, slotsText(slots)]);
   const sections: [string, string[][], string?][] = [
     ["Words", [[explanation.words.join(" ")]]],

@@ -2,8 +2,8 @@
 
 import { ADDRESS_SPACE_REMEDY, addressSpace } from "../address-space.ts";
 import { cgroupRoom } from "../cgroup.ts";
-import { libc } from "../libc.ts";
 import { availableMemory, meminfo } from "../memory.ts";
+import { libc } from "../system/libc.ts";
 import type { Tree } from "../tree.ts";
 import { bad, type Check, gibibytes, good } from "./check.ts";
 

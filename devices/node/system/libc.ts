@@ -52,21 +52,35 @@ export interface Libc {
 
 let loaded: Libc | string | undefined;
 
-/** The C library, or why it cannot be called. */
+const require = createRequire(import.meta.url);
+
+/** The C library, called by this very thread, or why it cannot be called. Most threads want system/calls.ts instead. */
 export function libc(): Libc | string {
   loaded ??= load();
   return loaded;
 }
 
+/** Why there is nothing to call, found without loading it. */
+export function libcMissing(): string | undefined {
+  if (!Object.hasOwn(CONSTANTS, process.platform)) return `not supported on ${process.platform}`;
+  try {
+    require.resolve("koffi");
+    return undefined;
+  } catch (error) {
+    return koffiMissing(error);
+  }
+}
+
 function load(): Libc | string {
-  const { platform } = process;
-  if (platform !== "linux" && platform !== "darwin") return `not supported on ${platform}`;
+  const missing = libcMissing();
+  if (missing !== undefined) return missing;
+  const platform = process.platform as keyof typeof CONSTANTS;
   // biome-ignore lint/suspicious/noExplicitAny: koffi is optional, and so are its types
   let koffi: any;
   try {
-    koffi = createRequire(import.meta.url)("koffi");
+    koffi = require("koffi");
   } catch (error) {
-    return `the optional package koffi is not there (${firstLine(error)})`;
+    return koffiMissing(error);
   }
   koffi.config({ ...koffi.config(), ...SMALL_STACKS });
   for (const name of LIBRARIES[platform]) {
@@ -79,8 +93,8 @@ function load(): Libc | string {
   return `no C library found (${LIBRARIES[platform].join(", ")})`;
 }
 
-function firstLine(error: unknown): string {
-  return String((error as Error).message).split("\n")[0];
+function koffiMissing(error: unknown): string {
+  return `the optional package koffi is not there (${String((error as Error).message).split("\n")[0]})`;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: see above
