@@ -107,7 +107,7 @@ test("nothing overlaps, everything is inside, and the budget holds; what does no
       outcomes += layout.mode[0];
       check(subject, asked, layout);
     }),
-    { numRuns: 400 },
+    { numRuns: 400, seed: 83 },
   );
   // Each kind of answer was among them.
   for (const kind of "rse") expect(outcomes).toContain(kind);

@@ -133,12 +133,14 @@ describe("cancelling", () => {
 
   test("a signal that fires before a request's turn refuses it at once", async () => {
     const controller = new AbortController();
-    const running = phi.generate(PROMPT, { ignoreEos: true });
-    const waiting = codeOf(phi.generate(PROMPT, { signal: controller.signal }));
+    const alone = await load(EMBEDDED_MODEL, { parallel: 1 });
+    const running = alone.generate(PROMPT, { ignoreEos: true });
+    const waiting = codeOf(alone.generate(PROMPT, { signal: controller.signal }));
     controller.abort();
     const first = await Promise.race([waiting, Promise.resolve(running).then(() => "the one before ended")]);
     expect(first).toBe("E_CANCELLED");
     expect((await running).stopReason).toBe("length");
+    await alone.close();
   });
 
   test("a signal that outlives many generations collects no listeners", async () => {

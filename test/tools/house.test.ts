@@ -79,3 +79,23 @@ test("--check of a good house counts what is in it", async () => {
   const json = JSON.parse((await piphi(["house", "--check", good, "--json"])).stdout);
   expect(json).toMatchObject({ ok: true, entities: 1, warnings: [{ line: 1, path: "areas[0].name" }] });
 });
+
+test("--jsgf prints what a recogniser may hear, without names that it has no sounds for", async () => {
+  const text =
+    "areas:\n  - {id: a, name: Emma's Room}\nentities:\n  - {id: light.a, name: Lamp (left), area: a, aliases: [wallbox]}\n";
+  const house = file("spoken.yaml", text);
+  const words = file("words.dict", "lamp L AE M P\nleft L EH F T\nemma's EH M AH Z\nroom R UW M\nroom(2) R UH M\n");
+  const { code, stdout, stderr } = await piphi(["house", "--jsgf", house, "--words", words]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^#JSGF V1\.0;\ngrammar house;\npublic <command> = /);
+  expect(stdout).toContain("<light_name> = lamp left;");
+  expect(stdout).toContain("<area_name> = emma's room;");
+  expect(stdout).not.toMatch(/wallbox|<lock>|<name>/);
+  expect(stderr).toMatch(/"wallbox".*aliases/);
+  // Every rule that is used is there, and once.
+  const defined = [...stdout.matchAll(/^(?:public )?<(\w+)> =/gm)].map(([, name]) => name);
+  expect(new Set(defined).size).toBe(defined.length);
+  for (const [, used] of stdout.matchAll(/<(\w+)>/g)) expect(defined).toContain(used);
+  expect((await piphi(["house", "--jsgf", house])).stdout).toContain("| wallbox");
+  expect((await piphi(["house", "--words", words])).code).toBe(2);
+});
