@@ -137,7 +137,7 @@ describe("a second look", () => {
 
   it.each([
     ["turn on the be gone ya lamp", ["Begonia Lamp"]],
-    ["turn the zeffer off", ["Zephyr"]],
+    ["turn the juke bucks off", ["Jukebox"]],
   ])("%s", (sentence, names) => expect(found(sentence)).toEqual(names));
 
   it.each(["turn on the charm", "open the window", "turn the arc lamp off", "what a lovely day", "start a company"])(
