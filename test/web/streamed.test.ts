@@ -24,9 +24,9 @@ WebAssembly.Memory = function (limits) {
   return new Memory(limits);
 };
 await import("/dist/devices/web/worker.js");
-dispatchEvent(new MessageEvent("message", { data: await first }));`;
-    const early =
-      'const first = new Promise((resolve) => addEventListener("message", ({ data }) => resolve(data), { once: true }));';
+removeEventListener("message", keep);
+for (const data of early) dispatchEvent(new MessageEvent("message", { data }));`;
+    const early = 'const early = []; const keep = ({ data }) => early.push(data); addEventListener("message", keep);';
     response.setHeader("Content-Type", "text/javascript").end(early + script);
     return true;
   }
