@@ -22,6 +22,14 @@ export function toShapeOptions(values: Values<typeof SHAPE_FLAGS>): ShapeOptions
   };
 }
 
+/** The options of an answer of the embedded model, which is a command as JSON unless another shape is asked for. */
+export async function heldToCommand<T extends ShapeOptions>(options: T): Promise<T> {
+  const { schema, regex, grammar, choices } = options;
+  if ([schema, regex, grammar, choices].some((shape) => shape !== undefined)) return options;
+  const { commandSchema } = await import("../runtime/home/command-schema.ts");
+  return { ...options, schema: commandSchema() };
+}
+
 function readSchema(file: string): Record<string, unknown> | boolean {
   const source = readTextFile(file, "--schema");
   try {
