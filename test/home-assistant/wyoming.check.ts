@@ -13,7 +13,7 @@ import { houseFrom } from "../../runtime/home/house.ts";
 import type { Intent } from "../../runtime/home/types.ts";
 import { ADDRESS, HomeAssistant } from "./home-assistant.ts";
 
-const CLI = process.env.CLI_HACK!;
+const CLI = fileURLToPath(new URL("../../dist/tools/cli.js", import.meta.url));
 const PORT = 10400;
 let home: HomeAssistant;
 let serve: ChildProcess;
@@ -52,7 +52,6 @@ async function startServe(): Promise<ChildProcess> {
 beforeAll(async () => {
   home = await HomeAssistant.start();
   await furnish();
-  console.log(JSON.stringify(await home.command("config/entity_registry/get_entries", { entity_ids: ["light.kitchen_light"] })));
   serve = await startServe();
   await home.addService(PORT);
   agent = await home.agent("conversation.piphi");

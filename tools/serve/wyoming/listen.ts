@@ -130,14 +130,16 @@ export async function listenWyoming(address: Address, service: Service): Promise
   // Where there are no file descriptors left, a client waits, and the others go on.
   server.on("error", () => undefined);
   const port = address.kind === "tcp" ? (server.address() as AddressInfo).port : 0;
+  const close = async (grace: number) => {
+    const closed = once(server, "close");
+    server.close();
+    await clients.close(grace);
+    await closed;
+  };
+  let closing: Promise<void> | undefined;
   return {
     address: address.kind === "tcp" ? { ...address, port } : address,
     ended: new Promise(() => undefined),
-    async close(grace) {
-      const closed = once(server, "close");
-      server.close();
-      await clients.close(grace);
-      await closed;
-    },
+    close: (grace) => (closing ??= close(grace)),
   };
 }
