@@ -27,7 +27,6 @@ test("the commands of this release", () => {
     "bench",
     "intent",
     "house",
-    "serve",
     "doctor",
   ]);
 });
