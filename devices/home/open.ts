@@ -4,6 +4,7 @@ import { PiPhiError } from "../../runtime/errors.ts";
 import { spokenTemplate } from "../../runtime/home/answers.ts";
 import type { OpenSocket } from "../../runtime/home/assistant/connection.ts";
 import { type FollowOptions, LiveHouse } from "../../runtime/home/assistant/follow.ts";
+import type { EntityState } from "../../runtime/home/assistant/registries.ts";
 import { areaCalled } from "../../runtime/home/targets.ts";
 import type { Area, House, Intent, Understanding } from "../../runtime/home/types.ts";
 import type { understand as understandSentence } from "../../runtime/home/understand.ts";
@@ -35,6 +36,8 @@ export interface UnderstandOptions {
 export interface Home extends AsyncDisposable {
   /** The house as it is now. */
   readonly house: House;
+  /** The state of an entity: known where Home Assistant is followed. */
+  state(entityId: string): EntityState | undefined;
   /**
    * What a sentence means in this house.
    * @throws PiPhiError E_USAGE for an unknown area, E_CANCELLED, E_CLOSED
@@ -91,6 +94,7 @@ export function homeOf(parts: HomeParts, borrowed = false): Home {
     get house() {
       return house instanceof LiveHouse ? house.house : house;
     },
+    state: (id) => (house instanceof LiveHouse ? house.state(id) : undefined),
     understand: (text, options) => understandIn(parts, text, options),
     close,
     [Symbol.asyncDispose]: close,

@@ -13,11 +13,12 @@ const KERNELS: Record<KernelBuild, () => URL> = {
 };
 
 /**
+ * @param files where the device's files are opened
  * @param team workers that are running already, for `startWorker` to hand out
  * @param role what the page told the worker: whether it can share memory, and where PiPhi's files lie
  */
 export function webDevice(
-  open: Device["open"],
+  files: Pick<Device, "open">,
   team: Thread[],
   { shared, assets }: Pick<Role, "shared" | "assets">,
 ): Device {
@@ -27,7 +28,7 @@ export function webDevice(
     ...own,
     sharedMemory: shared && own.sharedMemory,
     peakBytes: () => undefined,
-    open,
+    open: (name) => files.open(name),
     kernel: (build) => fetchKernel(build, assets),
     wasi: createWasiHost,
     startWorker: () => team.pop()!,

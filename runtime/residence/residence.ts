@@ -26,7 +26,7 @@ export class Residence {
   /** Why weights of a pack that fit are not mapped. */
   readonly notMapped: string | undefined;
   /** Where streamed weights and their embedding come from. */
-  readonly file: WeightFile | undefined;
+  file: WeightFile | undefined;
   /** How streamed weights are read. */
   pattern: ReadPattern | undefined;
   private readonly mapped: MappedFile | undefined;
@@ -69,6 +69,8 @@ export class Residence {
     } else {
       this.notMapped = mapped;
       this.loadPlan = planCopy(source, dataOffset, bytes, layout.vectors);
+      this.file.source.close(); // it is not read any more once it is loaded, and others may want to replace it
+      this.file = undefined;
     }
   }
 
