@@ -59,10 +59,7 @@ export const serve = defineCommand({
   options: FLAGS,
   examples: [
     ["piphi serve", "home commands, and http://127.0.0.1:11435 for clients"],
-    [
-      "piphi serve phi-2.Q4_0.gguf --house house.yaml",
-      "commands of the house by the embedded model, the rest by Phi-2",
-    ],
+    ["piphi serve phi-2.Q4_0.gguf --house house.yaml", "the house's commands, and talk by Phi-2"],
     ["piphi serve --host 0.0.0.0 --allow-host piphi.local --api-key-file keys", "for other machines, with a key"],
   ],
 

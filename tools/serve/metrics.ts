@@ -8,7 +8,7 @@ import type { Backend } from "./backend.ts";
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
 export class Metrics {
-  readonly registry = new Registry();
+  readonly figures = new Registry();
   readonly requests: Counter<"door" | "route" | "status">;
   readonly seconds: Histogram<"door" | "route">;
   readonly commands: Counter<"door" | "outcome">;
@@ -17,7 +17,7 @@ export class Metrics {
   readonly #queue: Histogram;
 
   constructor(backend: Backend) {
-    const registers = [this.registry];
+    const registers = [this.figures];
     const counter = <T extends string>(name: string, help: string, labelNames: T[]) =>
       new Counter({ name: `piphi_${name}`, help, labelNames, registers });
     const histogram = <T extends string>(name: string, help: string, labelNames: T[] = []) =>

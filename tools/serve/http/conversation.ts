@@ -1,38 +1,10 @@
 /** One turn of a conversation, whichever API asks: by a model, or by the one that understands home commands. */
 
-import type { AnswerToken, GenerateOptions, GenerateResult } from "../../../devices/node/index.ts";
 import { PiPhiError } from "../../../runtime/errors.ts";
-import type { ServedModel } from "../backend.ts";
 import type { Serving } from "../door.ts";
 import { answerAsHome } from "./home-turn.ts";
-import {
-  ANY_OBJECT,
-  AnswerReader,
-  answerSchema,
-  type Message,
-  readAnswer,
-  type Tool,
-  type ToolCall,
-  type ToolChoice,
-  withTools,
-} from "./tools.ts";
-
-export interface Ask {
-  model: ServedModel;
-  messages: readonly Message[];
-  tools: readonly Tool[];
-  choice: ToolChoice;
-  options: GenerateOptions;
-}
-
-/** What an answer says, in the order in which it is known. */
-export type Said = { text: string; tokens: readonly AnswerToken[] } | { call: ToolCall };
-
-/** What it took, and why it ended. */
-export type Outcome = Pick<GenerateResult, "usage" | "timings" | "stopReason" | "logprobs"> & { calls: number };
-
-/** The rest of a stream of events; its value is what it returns. */
-export type Turn = AsyncGenerator<Said, Outcome>;
+import { ANY_OBJECT, AnswerReader, answerSchema, readAnswer, type Tool, withTools } from "./tools.ts";
+import type { Ask, Turn } from "./turn.ts";
 
 /** Throws what `chat` throws; a client that has left ends it with "cancelled". */
 export async function* converse(serving: Serving, ask: Ask): Turn {

@@ -5,8 +5,8 @@
 
 import type { Phi } from "../../../devices/node/index.ts";
 import type { Serving } from "../door.ts";
-import type { Ask, Outcome, Turn } from "./conversation.ts";
 import { callId, type Message, type Tool, type ToolCall } from "./tools.ts";
+import type { Ask, Outcome, Turn } from "./turn.ts";
 
 interface Command {
   name: string;

@@ -12,7 +12,7 @@ export function operationRoutes({ backend, metrics, version }: Serving): Hono<En
     return c.json({ ready: backend.isReady, models }, backend.isReady ? 200 : 503);
   });
   routes.get("/metrics", async (c) => {
-    return c.body(await metrics.registry.metrics(), 200, { "Content-Type": metrics.registry.contentType });
+    return c.body(await metrics.figures.metrics(), 200, { "Content-Type": metrics.figures.contentType });
   });
   return routes;
 }
