@@ -1,11 +1,14 @@
 /** PiPhi for browsers without the embedded model: `import { load } from "piphi/web/core"`. Bundlers then leave its 6 MB out. */
 
 import { connect } from "../../runtime/client.ts";
-import { type Estimate, type LoadOptions, type Phi, PiPhiError } from "../../runtime/index.ts";
+import { type Estimate, type Phi, PiPhiError } from "../../runtime/index.ts";
 import { orderOf, provided, resolve, startedEngine, type WebLoadOptions } from "./engine.ts";
-import { estimateHeads, localHeads, remoteHeads } from "./estimate.ts";
+import { estimateHeads, localHeads, remoteHeads, storedHeads } from "./estimate.ts";
 import { type Files, keep } from "./files.ts";
+import { remotesOf } from "./remote.ts";
+import { storeFolder } from "./store/opfs.ts";
 import { discard } from "./store/page.ts";
+import { keyOfRequest, SMALLEST_BYTES } from "./store/record.ts";
 
 export * from "../../runtime/index.ts";
 export type { WebLoadOptions } from "./engine.ts";
@@ -57,9 +60,15 @@ function isDamage(error: unknown): boolean {
  * What loading would take, from the header alone: of an address, the first megabytes are downloaded. Throws only for
  * files that cannot be loaded at all.
  */
-export async function estimate(model: ModelSource, options: LoadOptions = {}): Promise<Estimate> {
-  const heads = isAddress(model) ? remoteHeads(resolve(model), options.signal) : localHeads(given(model));
-  return estimateHeads(heads, options);
+export async function estimate(model: ModelSource, given: WebLoadOptions = {}): Promise<Estimate> {
+  const { assets: _assets, store: kept, sha256: _sum, ...options } = given;
+  if (!isAddress(model)) return estimateHeads(localHeads(givenFiles(model)), options, { storable: false });
+  const { url: address, ...request } = orderOf(resolve(model), given).model;
+  const url = new URL(address);
+  const storable = kept !== false && (await storeFolder()) !== undefined;
+  const stored = storable ? await storedHeads(remotesOf(url)[0].name, await keyOfRequest(request, url)) : undefined;
+  const packedFromBytes = !storable ? undefined : kept === undefined ? SMALLEST_BYTES : 0;
+  return estimateHeads(stored ?? remoteHeads(url, options.signal), options, { storable, packedFromBytes });
 }
 
 type LocalSource = Exclude<ModelSource, string | URL>;
@@ -67,7 +76,7 @@ type LocalSource = Exclude<ModelSource, string | URL>;
 function localFiles(model: LocalSource): Files {
   // A worker takes buffers over: it gets a copy, and the caller keeps the original.
   const part = (file: Blob | ArrayBuffer) => (file instanceof ArrayBuffer ? keep([new Uint8Array(file)]) : file);
-  return new Map(Array.from(given(model), ([name, file]) => [name, [part(file)]]));
+  return new Map(Array.from(givenFiles(model), ([name, file]) => [name, [part(file)]]));
 }
 
 function isAddress(model: ModelSource): model is string | URL {
@@ -75,7 +84,7 @@ function isAddress(model: ModelSource): model is string | URL {
 }
 
 /** By name, what the caller has at hand; throws E_USAGE. */
-function given(model: LocalSource): Map<string, Blob | ArrayBuffer> {
+function givenFiles(model: LocalSource): Map<string, Blob | ArrayBuffer> {
   if (model instanceof File) return new Map([[model.name, model]]);
   if (model instanceof Blob || model instanceof ArrayBuffer) return new Map([[UNNAMED, model]]);
   const files = new Map<string, File>();

@@ -8,6 +8,8 @@ import { truncated } from "../../runtime/weights/faults.ts";
 import { capacity } from "./capacity.ts";
 import { find, readBlob } from "./files.ts";
 import { contentLength, type Remote, refusal, remotesOf } from "./remote.ts";
+import { readEntry } from "./store/entry.ts";
+import { storeFolder } from "./store/opfs.ts";
 
 /** What runtime/weights/header.ts reads at once; enough for the header of most files. */
 const FIRST_BYTES = 4 << 20;
@@ -35,14 +37,25 @@ class BeyondHead extends Error {
   }
 }
 
+/** Where a model that is estimated will be read from: files of so many bytes and more as packs, from the browser's own files. */
+export interface Keeping {
+  packedFromBytes?: number;
+  storable: boolean;
+}
+
 /** Throws what reading the files' headers throws, and E_USAGE. */
-export async function estimateHeads(readers: Heads, options: LoadOptions): Promise<Estimate> {
+export async function estimateHeads(
+  readers: Heads,
+  options: LoadOptions,
+  { packedFromBytes, storable }: Keeping,
+): Promise<Estimate> {
+  const device = { ...capacity(), ...(storable && { openAhead: unopened }) };
   const [model] = readers.keys();
   const heads = new Map<string, Head>();
   for (const [name, read] of readers) heads.set(name, await read(FIRST_BYTES));
   for (;;) {
     try {
-      return estimateModel(capacity(), (name) => openHead(heads, name), model, options);
+      return estimateModel(device, (name) => openHead(heads, name), model, options, packedFromBytes);
     } catch (error) {
       if (!(error instanceof BeyondHead)) throw error;
       const { file, end } = error;
@@ -51,6 +64,11 @@ export async function estimateHeads(readers: Heads, options: LoadOptions): Promi
       heads.set(file, await find(readers, file)(bytes));
     }
   }
+}
+
+/** Nothing is read ahead of an estimate; that it could be is what counts. */
+function unopened(name: string): never {
+  throw new PiPhiError("E_FILE_READ", `${name} is only estimated. Load it first.`);
 }
 
 function openHead(heads: ReadonlyMap<string, Head>, name: string): ByteSource {
@@ -74,6 +92,15 @@ export function localHeads(files: ReadonlyMap<string, Blob | ArrayBuffer>): Head
       return [name, async (bytes) => ({ bytes: await readBlob(file.slice(0, bytes), name), size: file.size })];
     }),
   );
+}
+
+/** The head of a model's pack in the store, which needs no network; undefined where there is none. */
+export async function storedHeads(name: string, key: string): Promise<Heads | undefined> {
+  const folder = await storeFolder();
+  const pack = folder && (await readEntry(folder, key))?.pack;
+  if (!pack) return undefined;
+  const file = await (await folder.getFileHandle(pack.file)).getFile();
+  return localHeads(new Map([[name, file]]));
 }
 
 /** Heads of the file at `url` and, if its name is that of a split model's file, of all the others. */

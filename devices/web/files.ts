@@ -86,6 +86,11 @@ export class OpenFiles {
     return "stored" in file ? find(this.handles, name).open(name) : openParts(file, name);
   }
 
+  /** Whether files lie in the store, and can be read again at any time. */
+  get areStored(): boolean {
+    return Array.from(this.files.values()).some((file) => "stored" in file);
+  }
+
   openAhead(name: string): AheadSource {
     const source = this.open(name);
     return { read: async (offset, into) => source.read(offset, into), close: () => source.close() };

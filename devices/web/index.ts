@@ -1,6 +1,6 @@
 /** PiPhi for browsers: `import { load } from "piphi/web"`. */
 
-import type { Estimate, LoadOptions, Phi } from "../../runtime/index.ts";
+import type { Estimate, Phi } from "../../runtime/index.ts";
 import { estimate as estimateAny, load as loadAny, type ModelSource } from "./core.ts";
 import { folderUrl, type WebLoadOptions } from "./engine.ts";
 
@@ -36,6 +36,6 @@ export async function load(model: ModelSource = EMBEDDED_MODEL, options: WebLoad
  * files that cannot be loaded at all.
  * @param model a GGUF file; default: the embedded model
  */
-export async function estimate(model: ModelSource = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Estimate> {
-  return estimateAny(model, options);
+export async function estimate(model: ModelSource = EMBEDDED_MODEL, options: WebLoadOptions = {}): Promise<Estimate> {
+  return estimateAny(model, model === EMBEDDED_MODEL ? { store: false, ...options } : options);
 }

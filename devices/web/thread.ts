@@ -3,11 +3,11 @@
 import type { Thread } from "../../runtime/device.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { type Files, transferable } from "./files.ts";
-import type { ModelRequest } from "./store/provide.ts";
+import type { ModelRequest } from "./store/record.ts";
 
 /** The first message to a worker: what it becomes, and the files it may open. */
 export interface Role {
-  role: "engine" | "team";
+  role: "engine" | "team" | "reader";
   files: Files;
   /** Whether the page shares memory with its workers. */
   shared: boolean;

@@ -6,6 +6,7 @@ import { Member, type Membership } from "../../runtime/engine/member.ts";
 import { serveEngine, throttled } from "../../runtime/engine/service.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { FromEngine, ToEngine } from "../../runtime/protocol.ts";
+import { type ReaderTask, serveReader } from "../../runtime/residence/reader.ts";
 import { webDevice } from "./device.ts";
 import { OpenFiles } from "./files.ts";
 import { type Probe, sideBySide, takePart } from "./probe.ts";
@@ -22,7 +23,9 @@ addEventListener(
   "message",
   ({ data }: MessageEvent<Role>) => {
     if (data.role === "engine") becomeEngine(data);
-    else becomeMember(data).catch(reportError); // so that whoever started it hears of it
+    else if (data.role === "team")
+      becomeMember(data).catch(reportError); // so that whoever started it hears of it
+    else becomeReader(data);
   },
   { once: true },
 );
@@ -30,7 +33,9 @@ addEventListener(
 function becomeEngine(role: Role): void {
   const files = new OpenFiles(role.files);
   const team: Thread[] = [];
-  const device = webDevice(files, team, role);
+  const startReader = () => startThread(sameWorker, { ...role, role: "reader", files: files.files });
+  // The team runs already when the engine asks for it.
+  const device = webDevice(files, (kind) => (kind === "team" ? team.pop()! : startReader()), role);
   const post = (message: FromEngine | FromStore) => {
     if (message.type === "ready") files.forget(); // the weights are where they belong now
     postMessage(message);
@@ -92,7 +97,7 @@ async function startTeam(threads: number, role: Role, warn: (text: string) => vo
 /** A member that runs, or undefined where it does not within the limit: some browsers leave a worker waiting for ever. */
 function startMember(role: Role): Promise<Thread | undefined> {
   return new Promise((resolve, reject) => {
-    const thread = startThread(() => new Worker(location.href, { type: "module" }), { ...role, role: "team" });
+    const thread = startThread(sameWorker, { ...role, role: "team" });
     const timer = setTimeout(() => {
       thread.terminate();
       resolve(undefined);
@@ -104,6 +109,13 @@ function startMember(role: Role): Promise<Thread | undefined> {
     thread.onFailure(reject);
   });
 }
+
+const sameWorker = () => new Worker(location.href, { type: "module" });
+
+/** Only engines start workers. */
+const startsNone = (): never => {
+  throw new PiPhiError("E_ENGINE", "Only an engine starts workers. Please report this as a bug.");
+};
 
 /** Whether fewer threads run than were asked for; nonsense is left to the engine to refuse. */
 function isFewer(threads: number, asked: number): boolean {
@@ -119,10 +131,19 @@ async function becomeMember(role: Role): Promise<void> {
     return source;
   };
   await files.prepare();
-  const device = webDevice({ open: openOnce }, [], role);
+  const device = webDevice({ open: openOnce }, startsNone, role);
   addEventListener("message", ({ data }: MessageEvent<Membership | Probe>) => {
     if ("type" in data) takePart(data, () => postMessage("probing"));
     else Member.serve(device, data, () => postMessage("joined"));
   });
   postMessage("running");
+}
+
+function becomeReader(role: Role): void {
+  const files = new OpenFiles(role.files);
+  const ready = files.prepare();
+  const device = webDevice(files, startsNone, role);
+  addEventListener("message", ({ data }: MessageEvent<ReaderTask>) => {
+    ready.then(() => serveReader(device, data, (message) => postMessage(message))).catch(reportError);
+  });
 }

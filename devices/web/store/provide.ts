@@ -8,25 +8,24 @@ import type { Device } from "../../../runtime/device.ts";
 import { PiPhiError } from "../../../runtime/errors.ts";
 import { openModel } from "../../../runtime/weights/model.ts";
 import { packBytes, writePack } from "../../../runtime/weights/packer.ts";
-import type { DensePrecision } from "../../../runtime/weights/tiles.ts";
 import { verifyPack } from "../../../runtime/weights/verify.ts";
 import { download, sizesOf } from "../download.ts";
 import type { Files } from "../files.ts";
 import { type Remote, remotesOf } from "../remote.ts";
 import { Entry, readEntry, removeEntry } from "./entry.ts";
 import { openWritable, type SharedHandle, storeFolder } from "./opfs.ts";
-import { isComplete, type Kept, keyOf, type PackRecord, packName, partName, storeFull } from "./record.ts";
+import {
+  isComplete,
+  type Kept,
+  keyOfRequest,
+  type ModelRequest,
+  type PackRecord,
+  packName,
+  partName,
+  SMALLEST_BYTES,
+  storeFull,
+} from "./record.ts";
 import { transfer } from "./transfer.ts";
-
-/** Which model, and how it shall be kept. */
-export interface ModelRequest {
-  url: string;
-  /** Whether it is kept, or by which name; undefined: if it is large. */
-  store?: boolean | string;
-  /** Of each file, in the order of a split model's parts. */
-  sha256?: readonly string[];
-  dense: DensePrecision;
-}
 
 export interface Provided {
   /** The one to load comes first. */
@@ -41,8 +40,6 @@ export interface Listener {
   onStoring(): void;
 }
 
-/** Smaller models are downloaded from the browser's cache in no time. */
-const SMALLEST_BYTES = 64 << 20;
 /** Another tab is asked so often how far it is. */
 const LOOK_MS = 250;
 /** What is wrong with a file that will not get right by itself. */
@@ -58,8 +55,7 @@ export async function provide(device: Device, request: ModelRequest, listener: L
   const remotes = remotesOf(url);
   const folder = request.store === false ? undefined : await storeFolder();
   if (folder === undefined) return { files: await download(remotes, listener.onProgress) };
-  const identity = typeof request.store === "string" ? request.store : request.url;
-  const key = await keyOf(identity, request.dense);
+  const key = await keyOfRequest(request, url);
   if (request.store === undefined && !(await readEntry(folder, key))) {
     const bytes = await sizesOf(remotes);
     if (bytes > 0 && bytes < SMALLEST_BYTES) return { files: await download(remotes, listener.onProgress) };

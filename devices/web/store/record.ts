@@ -11,6 +11,20 @@
  */
 
 import { PiPhiError } from "../../../runtime/errors.ts";
+import type { DensePrecision } from "../../../runtime/weights/tiles.ts";
+
+/** Which model, and how it shall be kept. */
+export interface ModelRequest {
+  url: string;
+  /** Whether it is kept, or by which name; undefined: if it is large. */
+  store?: boolean | string;
+  /** Of each file, in the order of a split model's parts. */
+  sha256?: readonly string[];
+  dense: DensePrecision;
+}
+
+/** Smaller models are downloaded from the browser's cache in no time. */
+export const SMALLEST_BYTES = 64 << 20;
 
 /** Which model a record is of. */
 export interface Kept {
@@ -115,10 +129,10 @@ export function isComplete({ parts, pack }: StoreRecord): boolean {
 }
 
 /** The beginning of all file names of a model in the store. */
-export async function keyOf(identity: string, dense: string): Promise<string> {
-  const text = new TextEncoder().encode(`${identity}\n${dense}`);
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", text));
-  return Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+export async function keyOfRequest({ store, dense }: Pick<ModelRequest, "store" | "dense">, url: URL): Promise<string> {
+  const identity = typeof store === "string" ? store : url.href;
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(`${identity}\n${dense}`));
+  return Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 export const recordName = (key: string) => `${key}.record`;
