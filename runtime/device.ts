@@ -117,6 +117,8 @@ export interface Device {
   availableBytes(): number | undefined;
   /** Bytes of this process beside the model's memory: those it has now, and those its threads will still take. */
   overheadBytes?(threads: number): { present: number; growth: number };
+  /** Whether it only shows when memory is asked for how much there is: less is tried where it is refused. */
+  readonly triesMemory?: boolean;
   /** Peak resident bytes of this process, or undefined where the platform does not tell. */
   peakBytes(): number | undefined;
   /** Whether memory can be shared between threads. */
@@ -139,7 +141,10 @@ export interface Device {
   releasePages?(memory: WebAssembly.Memory, address: number, bytes: number): boolean;
   /** What the system is short of now. Takes microseconds: it is called between tokens. */
   pressure?(): Pressure;
-  /** Opens a file to be read ahead of its use. Devices that have this can stream weights. */
+  /**
+   * Opens a file to be read ahead of its use, by a thread of its own where memory is shared. Devices that have this can stream
+   * weights, those without shared memory by `open`.
+   */
   openAhead?(name: string): AheadSource;
   /** Opens one file for reading; throws E_NOT_FOUND or E_FILE_READ. `name` is a path, URL or handle name. */
   open(name: string): ByteSource;

@@ -59,7 +59,7 @@ export function planOptions(
   const { ramBytes, overheadBytes } = budgetOf(device, threads, options.ram);
   const contextLength = options.contextLength ?? defaultContext(config, kv, ramBytes, options.parallel ?? 1);
   const parallel = options.parallel ?? defaultParallel(config, kv, ramBytes, contextLength);
-  const ahead = device.openAhead !== undefined && device.sharedMemory;
+  const ahead = device.openAhead !== undefined;
   return {
     contextLength,
     shorterContexts: options.contextLength === undefined ? CONTEXTS.filter((one) => one < contextLength) : [],
@@ -70,6 +70,7 @@ export function planOptions(
     ramBytes,
     overheadBytes,
     ramAsked: options.ram !== undefined,
+    readsAhead: device.sharedMemory,
     streamable: packed && ahead,
     packable: !packed && ahead,
   };

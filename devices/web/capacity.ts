@@ -12,7 +12,7 @@ export function capacity(): Pick<Device, "threads" | "sharedMemory" | "available
   return {
     threads: Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS),
     sharedMemory: sharesMemory(),
-    availableBytes: deviceMemory,
+    availableBytes: pageMemory,
   };
 }
 
@@ -26,8 +26,11 @@ export function sharesMemory(): boolean {
   }
 }
 
-/** The machine's memory, rounded and capped by the browser; only Chromium tells it. */
-function deviceMemory(): number | undefined {
+/** A page that takes more of the machine's memory is ended on phones, before it is refused any. */
+const PAGE_SHARE = 0.5;
+
+/** What a page may take of the machine's memory, which the browser rounds and caps at 8 GiB; only Chromium tells it. */
+function pageMemory(): number | undefined {
   const { deviceMemory } = navigator as Navigator & { deviceMemory?: number };
-  return deviceMemory === undefined ? undefined : deviceMemory * 2 ** 30;
+  return deviceMemory === undefined ? undefined : deviceMemory * PAGE_SHARE * 2 ** 30;
 }

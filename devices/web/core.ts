@@ -1,27 +1,18 @@
 /** PiPhi for browsers without the embedded model: `import { load } from "piphi/web/core"`. Bundlers then leave its 6 MB out. */
 
 import { connect } from "../../runtime/client.ts";
-import type { Thread } from "../../runtime/device.ts";
-import type { SerializedError } from "../../runtime/errors.ts";
-import { type Estimate, type LoadOptions, type Phi, PiPhiError } from "../../runtime/index.ts";
-import type { FromEngine } from "../../runtime/protocol.ts";
-import { sharesMemory } from "./capacity.ts";
-import { download } from "./download.ts";
-import { estimateHeads, localHeads, remoteHeads } from "./estimate.ts";
+import { type Estimate, type Phi, PiPhiError } from "../../runtime/index.ts";
+import { orderOf, provided, resolve, startedEngine, type WebLoadOptions } from "./engine.ts";
+import { estimateHeads, localHeads, remoteHeads, storedHeads } from "./estimate.ts";
 import { type Files, keep } from "./files.ts";
-import { createWorker, type FileThread, startThread } from "./thread.ts";
+import { remotesOf } from "./remote.ts";
+import { storeFolder } from "./store/opfs.ts";
+import { discard } from "./store/page.ts";
+import { keyOfRequest, SMALLEST_BYTES } from "./store/record.ts";
 
 export * from "../../runtime/index.ts";
-
-/** What a browser needs to know besides. */
-export interface WebLoadOptions extends LoadOptions {
-  /**
-   * Address of a folder with the contents of the package's dist/ (devices/web/worker.js, kernels/, models/), relative to the
-   * page. For bundlers that leave such files behind, and for copies on another origin, which must allow CORS. Default: where
-   * the script is, or where the bundler has put them.
-   */
-  assets?: string | URL;
-}
+export type { WebLoadOptions } from "./engine.ts";
+export { type StoredModel, type StoreUsage, store } from "./store/page.ts";
 
 /** An address, relative to the page; or a file's content; or all parts of a split model. */
 export type ModelSource = string | URL | Blob | ArrayBuffer | readonly File[];
@@ -35,53 +26,57 @@ const UNNAMED = "model.gguf";
  * @throws PiPhiError for files, options and browsers that cannot work
  */
 export async function load(model: ModelSource, options: WebLoadOptions = {}): Promise<Phi> {
-  const { assets: folder, ...rest } = options;
-  const assets = folder === undefined ? undefined : folderUrl(folder).href;
-  const engine = startEngine(assets);
-  try {
+  const { assets, store: kept, sha256, ...rest } = options;
+  const order = isAddress(model) ? orderOf(resolve(model), options) : undefined;
+  for (let healed = false; ; healed = true) {
     // Before the model is downloaded: what an engine lacks, or a page forbids, is known in a moment.
-    await prepared(engine, rest.signal);
-    const files = await filesOf(model, rest);
-    engine.give(files);
-    const [name] = files.keys();
-    return await connect(engine, name, rest);
-  } catch (error) {
-    engine.terminate();
-    throw error;
+    const engine = await startedEngine(assets, rest.signal);
+    let key: string | undefined;
+    try {
+      let name: string;
+      if (order) ({ name, key } = await provided(engine, order, rest));
+      else {
+        const files = localFiles(model as LocalSource);
+        engine.give(files);
+        [name] = files.keys();
+      }
+      return await connect(engine, name, rest);
+    } catch (error) {
+      engine.terminate();
+      if (key === undefined || healed || !isDamage(error)) throw error;
+      await discard(key);
+    }
   }
 }
 
-/** Resolves when the engine's worker runs and its kernels are proven; throws E_ENGINE or E_CANCELLED. */
-function prepared(engine: Thread, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const cancel = () =>
-      reject(new PiPhiError("E_CANCELLED", "Loading was cancelled. Load the model again if you still need it."));
-    if (signal?.aborted) cancel();
-    signal?.addEventListener("abort", cancel, { once: true });
-    engine.onFailure(reject);
-    engine.onMessage((message) => {
-      signal?.removeEventListener("abort", cancel);
-      const { error } = message as FromEngine & { error?: SerializedError };
-      if (error) reject(PiPhiError.fromJSON(error));
-      else resolve();
-    });
-  });
+/** What a stored file that was sound has become: it comes again. */
+const DAMAGE = new Set(["E_FILE_CORRUPT", "E_FILE_TRUNCATED", "E_TENSOR_VALUES", "E_NOT_GGUF", "E_FILE_READ"]);
+
+function isDamage(error: unknown): boolean {
+  return error instanceof PiPhiError && DAMAGE.has(error.code);
 }
 
 /**
  * What loading would take, from the header alone: of an address, the first megabytes are downloaded. Throws only for
  * files that cannot be loaded at all.
  */
-export async function estimate(model: ModelSource, options: LoadOptions = {}): Promise<Estimate> {
-  const heads = isAddress(model) ? remoteHeads(resolve(model), options.signal) : localHeads(given(model));
-  return estimateHeads(heads, options);
+export async function estimate(model: ModelSource, given: WebLoadOptions = {}): Promise<Estimate> {
+  const { assets: _assets, store: kept, sha256: _sum, ...options } = given;
+  if (!isAddress(model)) return estimateHeads(localHeads(givenFiles(model)), options, { storable: false });
+  const { url: address, ...request } = orderOf(resolve(model), given).model;
+  const url = new URL(address);
+  const storable = kept !== false && (await storeFolder()) !== undefined;
+  const stored = storable ? await storedHeads(remotesOf(url)[0].name, await keyOfRequest(request, url)) : undefined;
+  const packedFromBytes = !storable ? undefined : kept === undefined ? SMALLEST_BYTES : 0;
+  return estimateHeads(stored ?? remoteHeads(url, options.signal), options, { storable, packedFromBytes });
 }
 
-async function filesOf(model: ModelSource, options: LoadOptions): Promise<Files> {
-  if (isAddress(model)) return download(resolve(model), options);
+type LocalSource = Exclude<ModelSource, string | URL>;
+
+function localFiles(model: LocalSource): Files {
   // A worker takes buffers over: it gets a copy, and the caller keeps the original.
   const part = (file: Blob | ArrayBuffer) => (file instanceof ArrayBuffer ? keep([new Uint8Array(file)]) : file);
-  return new Map(Array.from(given(model), ([name, file]) => [name, [part(file)]]));
+  return new Map(Array.from(givenFiles(model), ([name, file]) => [name, [part(file)]]));
 }
 
 function isAddress(model: ModelSource): model is string | URL {
@@ -89,7 +84,7 @@ function isAddress(model: ModelSource): model is string | URL {
 }
 
 /** By name, what the caller has at hand; throws E_USAGE. */
-function given(model: Exclude<ModelSource, string | URL>): Map<string, Blob | ArrayBuffer> {
+function givenFiles(model: LocalSource): Map<string, Blob | ArrayBuffer> {
   if (model instanceof File) return new Map([[model.name, model]]);
   if (model instanceof Blob || model instanceof ArrayBuffer) return new Map([[UNNAMED, model]]);
   const files = new Map<string, File>();
@@ -100,33 +95,4 @@ function given(model: Exclude<ModelSource, string | URL>): Map<string, Blob | Ar
     "E_USAGE",
     "The model must be an address, a File, a Blob, an ArrayBuffer, or an array of Files with different names. Pass one of these.",
   );
-}
-
-/** Address of a folder, with a slash at its end; throws E_USAGE. */
-export function folderUrl(folder: string | URL): URL {
-  return resolve(`${folder}`.replace(/\/*$/, "/"));
-}
-
-function resolve(model: string | URL): URL {
-  try {
-    return new URL(model, globalThis.document?.baseURI ?? location.href);
-  } catch {
-    throw new PiPhiError("E_USAGE", `"${model}" is not an address. Pass a URL or a path relative to the page.`);
-  }
-}
-
-function startEngine(assets: string | undefined): FileThread {
-  const create = () => {
-    if (assets !== undefined) return createWorker(new URL("devices/web/worker.js", assets));
-    const beside = new URL(import.meta.url);
-    if (beside.origin !== location.origin) return createWorker(new URL("worker.js", beside));
-    // In this form, on one line, bundlers find the worker.
-    return new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-  };
-  try {
-    return startThread(create, { role: "engine", files: new Map(), shared: sharesMemory(), assets });
-  } catch (error) {
-    const { message } = PiPhiError.from(error);
-    throw new PiPhiError("E_ENGINE", `${message} Pass the address of PiPhi's dist folder as "assets".`);
-  }
 }

@@ -1,6 +1,6 @@
 /** A browser as a Device, seen from a worker. */
 
-import type { Device, KernelBuild, Thread } from "../../runtime/device.ts";
+import type { AheadSource, Device, KernelBuild } from "../../runtime/device.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { createWasiHost } from "../wasi/host.ts";
 import { capacity } from "./capacity.ts";
@@ -12,13 +12,20 @@ const KERNELS: Record<KernelBuild, () => URL> = {
   relaxed: () => new URL("../../kernels/relaxed.wasm", import.meta.url),
 };
 
+/** What a worker has of its model's files. */
+export interface WebFiles extends Pick<Device, "open"> {
+  areStored?: boolean;
+  openAhead?(name: string): AheadSource;
+}
+
 /**
- * @param team workers that are running already, for `startWorker` to hand out
+ * @param files where the device's files are opened
+ * @param startWorker hands out a worker in a role
  * @param role what the page told the worker: whether it can share memory, and where PiPhi's files lie
  */
 export function webDevice(
-  open: Device["open"],
-  team: Thread[],
+  files: WebFiles,
+  startWorker: Device["startWorker"],
   { shared, assets }: Pick<Role, "shared" | "assets">,
 ): Device {
   const own = capacity();
@@ -26,11 +33,15 @@ export function webDevice(
     name: navigator.userAgent,
     ...own,
     sharedMemory: shared && own.sharedMemory,
+    triesMemory: true,
     peakBytes: () => undefined,
-    open,
+    open: (name) => files.open(name),
     kernel: (build) => fetchKernel(build, assets),
     wasi: createWasiHost,
-    startWorker: () => team.pop()!,
+    get openAhead() {
+      return files.areStored ? (name: string) => files.openAhead!(name) : undefined;
+    },
+    startWorker,
     warn: (text) => console.warn(`PiPhi: ${text}`),
   };
 }

@@ -2,11 +2,14 @@
 
 import type { Estimate, LoadOptions } from "../../runtime/api.ts";
 import type { ByteSource } from "../../runtime/device.ts";
+import { PiPhiError } from "../../runtime/errors.ts";
 import { estimateModel } from "../../runtime/plan/estimate.ts";
 import { truncated } from "../../runtime/weights/faults.ts";
 import { capacity } from "./capacity.ts";
-import { chunksOf, contentLength, type Remote, remotesOf, request } from "./download.ts";
 import { find, readBlob } from "./files.ts";
+import { contentLength, type Remote, refusal, remotesOf } from "./remote.ts";
+import { readEntry } from "./store/entry.ts";
+import { storeFolder } from "./store/opfs.ts";
 
 /** What runtime/weights/header.ts reads at once; enough for the header of most files. */
 const FIRST_BYTES = 4 << 20;
@@ -34,14 +37,25 @@ class BeyondHead extends Error {
   }
 }
 
+/** Where a model that is estimated will be read from: files of so many bytes and more as packs, from the browser's own files. */
+export interface Keeping {
+  packedFromBytes?: number;
+  storable: boolean;
+}
+
 /** Throws what reading the files' headers throws, and E_USAGE. */
-export async function estimateHeads(readers: Heads, options: LoadOptions): Promise<Estimate> {
+export async function estimateHeads(
+  readers: Heads,
+  options: LoadOptions,
+  { packedFromBytes, storable }: Keeping,
+): Promise<Estimate> {
+  const device = { ...capacity(), ...(storable && { openAhead: unopened }) };
   const [model] = readers.keys();
   const heads = new Map<string, Head>();
   for (const [name, read] of readers) heads.set(name, await read(FIRST_BYTES));
   for (;;) {
     try {
-      return estimateModel(capacity(), (name) => openHead(heads, name), model, options);
+      return estimateModel(device, (name) => openHead(heads, name), model, options, packedFromBytes);
     } catch (error) {
       if (!(error instanceof BeyondHead)) throw error;
       const { file, end } = error;
@@ -50,6 +64,11 @@ export async function estimateHeads(readers: Heads, options: LoadOptions): Promi
       heads.set(file, await find(readers, file)(bytes));
     }
   }
+}
+
+/** Nothing is read ahead of an estimate; that it could be is what counts. */
+function unopened(name: string): never {
+  throw new PiPhiError("E_FILE_READ", `${name} is only estimated. Load it first.`);
 }
 
 function openHead(heads: ReadonlyMap<string, Head>, name: string): ByteSource {
@@ -75,9 +94,56 @@ export function localHeads(files: ReadonlyMap<string, Blob | ArrayBuffer>): Head
   );
 }
 
+/** The head of a model's pack in the store, which needs no network; undefined where there is none. */
+export async function storedHeads(name: string, key: string): Promise<Heads | undefined> {
+  const folder = await storeFolder();
+  const pack = folder && (await readEntry(folder, key))?.pack;
+  if (!pack) return undefined;
+  const file = await (await folder.getFileHandle(pack.file)).getFile();
+  return localHeads(new Map([[name, file]]));
+}
+
 /** Heads of the file at `url` and, if its name is that of a split model's file, of all the others. */
 export function remoteHeads(url: URL, signal?: AbortSignal): Heads {
   return new Map(remotesOf(url).map((remote) => [remote.name, (bytes) => fetchHead(remote, bytes, signal)]));
+}
+
+/** An answer with a body to read; throws E_NOT_FOUND, E_FILE_READ or E_CANCELLED. */
+async function request({ url, name }: Remote, init: RequestInit): Promise<Response> {
+  const response = await fetch(url, init).catch((error) => {
+    throw interrupted(name, error, CORS_REMEDY, init.signal);
+  });
+  if (response.ok) return response;
+  throw refusal(name, response.status);
+}
+
+/** The body as it comes, until the caller leaves the loop; throws E_FILE_READ or E_CANCELLED. */
+async function* chunksOf(name: string, { body }: Response, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const reader = body?.getReader();
+  try {
+    while (reader) {
+      const { done, value: chunk } = await reader.read().catch((error) => {
+        throw interrupted(name, error, CUT_REMEDY, signal);
+      });
+      if (done) break;
+      yield chunk;
+    }
+  } finally {
+    await reader?.cancel().catch(() => {}); // of a broken transfer, whose error is known
+  }
+}
+
+/** Browsers do not tell a page why there is no answer. */
+const CORS_REMEDY = "Check the connection, and that its server allows this page to read it (CORS).";
+/** There was an answer, so the page may read it. */
+const CUT_REMEDY = "The connection was cut: load it again.";
+
+function interrupted(name: string, error: unknown, remedy: string, signal?: AbortSignal | null): PiPhiError {
+  if (signal?.aborted) {
+    return new PiPhiError("E_CANCELLED", "The estimate was cancelled. Ask again if you still need it.");
+  }
+  const reason = error instanceof Error ? error.message : String(error);
+  return new PiPhiError("E_FILE_READ", `${name} could not be downloaded (${reason}). ${remedy}`, { file: name });
 }
 
 /** Throws E_NOT_FOUND, E_FILE_READ, E_FILE_TRUNCATED or E_CANCELLED. */

@@ -1,14 +1,18 @@
 /** The files of a model in a browser: where they are kept, and how workers read them. */
 
-import type { ByteSource } from "../../runtime/device.ts";
+import type { AheadSource, ByteSource } from "../../runtime/device.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { truncated } from "../../runtime/weights/faults.ts";
 import { sharesMemory } from "./capacity.ts";
+import { openReadable, SharedHandle, type Stored, storeFolder } from "./store/opfs.ts";
 
 type Part = Blob | ArrayBuffer | SharedArrayBuffer;
 
-/** By the name that messages use and that a split model's files know each other by: the parts of each, in order. */
-export type Files = Map<string, Part[]>;
+/**
+ * By the name that messages use and that a split model's files know each other by: the parts of each, in order, or its name in
+ * the store.
+ */
+export type Files = Map<string, Part[] | Stored>;
 
 /** FileReaderSync gives buffers of its own, which are copied on; this bounds them. */
 const CHUNK_BYTES = 4 << 20;
@@ -44,7 +48,9 @@ export function keep(chunks: readonly Uint8Array[]): Part {
 
 /** What moves to another thread instead of being copied. */
 export function transferable(files: Files): ArrayBuffer[] {
-  return [...files.values()].flat().filter((part) => part instanceof ArrayBuffer);
+  return Array.from(files.values(), (file) => ("stored" in file ? [] : file))
+    .flat()
+    .filter((part) => part instanceof ArrayBuffer);
 }
 
 /** What `files` holds for `name`; throws E_NOT_FOUND. */
@@ -55,9 +61,49 @@ export function find<T>(files: ReadonlyMap<string, T>, name: string): T {
   throw new PiPhiError("E_NOT_FOUND", message, { file: name, given: [...files.keys()] });
 }
 
-/** Opens one of `files`, in a worker; throws E_NOT_FOUND. */
-export function openFile(files: Files, name: string): ByteSource {
-  const parts = find(files, name);
+/** A worker's files. Those in the store have to be made ready before they can be opened at once. */
+export class OpenFiles {
+  private readonly handles = new Map<string, SharedHandle>();
+
+  constructor(readonly files: Files) {}
+
+  /** Makes the files in the store ready; throws E_FILE_READ. */
+  async prepare(): Promise<void> {
+    for (const [name, file] of this.files) if ("stored" in file) await this.prepareStored(name, file);
+  }
+
+  private async prepareStored(name: string, { stored }: Stored): Promise<void> {
+    const file = await (await storeFolder())?.getFileHandle(stored).catch(() => undefined);
+    if (file === undefined) throw unreadable(name, "the browser has deleted it");
+    const handle = await openReadable(file);
+    if (handle) this.handles.set(name, new SharedHandle(handle));
+    else this.files.set(name, [await file.getFile()]);
+  }
+
+  /** Throws E_NOT_FOUND. */
+  open(name: string): ByteSource {
+    const file = find(this.files, name);
+    return "stored" in file ? find(this.handles, name).open(name) : openParts(file, name);
+  }
+
+  /** Whether files lie in the store, and can be read again at any time. */
+  get areStored(): boolean {
+    return Array.from(this.files.values()).some((file) => "stored" in file);
+  }
+
+  openAhead(name: string): AheadSource {
+    const source = this.open(name);
+    return { read: async (offset, into) => source.read(offset, into), close: () => source.close() };
+  }
+
+  /** Lets go of what is in memory. */
+  forget(name?: string): void {
+    if (name === undefined) this.files.clear();
+    else this.files.delete(name);
+  }
+}
+
+function openParts(parts: readonly Part[], name: string): ByteSource {
   const size = parts.reduce((sum, part) => sum + sizeOf(part), 0);
   const read = (offset: number, into: Uint8Array) => {
     const end = offset + into.length;

@@ -1,7 +1,8 @@
 /** PiPhi for browsers: `import { load } from "piphi/web"`. */
 
-import type { Estimate, LoadOptions, Phi } from "../../runtime/index.ts";
-import { estimate as estimateAny, folderUrl, load as loadAny, type ModelSource, type WebLoadOptions } from "./core.ts";
+import type { Estimate, Phi } from "../../runtime/index.ts";
+import { estimate as estimateAny, load as loadAny, type ModelSource } from "./core.ts";
+import { folderUrl, type WebLoadOptions } from "./engine.ts";
 
 export * from "./core.ts";
 
@@ -24,8 +25,10 @@ function embeddedModel(): string {
  */
 export async function load(model: ModelSource = EMBEDDED_MODEL, options: WebLoadOptions = {}): Promise<Phi> {
   const { assets } = options;
-  const elsewhere = model === EMBEDDED_MODEL && assets !== undefined;
-  return loadAny(elsewhere ? new URL("models/home.gguf", folderUrl(assets)) : model, options);
+  if (model !== EMBEDDED_MODEL) return loadAny(model, options);
+  const address = assets === undefined ? model : new URL("models/home.gguf", folderUrl(assets));
+  // It comes with the app, and lies where the app does.
+  return loadAny(address, { store: false, ...options });
 }
 
 /**
@@ -33,6 +36,6 @@ export async function load(model: ModelSource = EMBEDDED_MODEL, options: WebLoad
  * files that cannot be loaded at all.
  * @param model a GGUF file; default: the embedded model
  */
-export async function estimate(model: ModelSource = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Estimate> {
-  return estimateAny(model, options);
+export async function estimate(model: ModelSource = EMBEDDED_MODEL, options: WebLoadOptions = {}): Promise<Estimate> {
+  return estimateAny(model, model === EMBEDDED_MODEL ? { store: false, ...options } : options);
 }

@@ -3,10 +3,11 @@
 import type { Thread } from "../../runtime/device.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import { type Files, transferable } from "./files.ts";
+import type { ModelRequest } from "./store/record.ts";
 
 /** The first message to a worker: what it becomes, and the files it may open. */
 export interface Role {
-  role: "engine" | "team";
+  role: "engine" | "team" | "reader";
   files: Files;
   /** Whether the page shares memory with its workers. */
   shared: boolean;
@@ -31,6 +32,15 @@ export interface Gift {
   type: "files";
   files: Files;
 }
+
+/** An engine is asked to provide the files of a model that lies at an address. */
+export interface Order {
+  type: "provide";
+  model: ModelRequest;
+}
+
+/** What it says of that, beside progress and errors. */
+export type FromStore = { type: "storing" } | { type: "provided"; name: string; key?: string };
 
 /** A worker that can be given files, whose buffers move to it where they are not shared. */
 export interface FileThread extends Thread {

@@ -3,13 +3,16 @@
 import { chooseKernels } from "../../runtime/compute/builds.ts";
 import type { Thread } from "../../runtime/device.ts";
 import { Member, type Membership } from "../../runtime/engine/member.ts";
-import { serveEngine } from "../../runtime/engine/service.ts";
+import { serveEngine, throttled } from "../../runtime/engine/service.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { FromEngine, ToEngine } from "../../runtime/protocol.ts";
+import { type ReaderTask, serveReader } from "../../runtime/residence/reader.ts";
 import { webDevice } from "./device.ts";
-import { openFile } from "./files.ts";
+import { OpenFiles } from "./files.ts";
 import { type Probe, sideBySide, takePart } from "./probe.ts";
-import { type Gift, type Role, startThread } from "./thread.ts";
+import { provide } from "./store/provide.ts";
+import type { FromStore, Gift, Order, Role } from "./thread.ts";
+import { startThread } from "./thread.ts";
 
 /** The engine refuses to load with more, but only when the team has been started. */
 const MOST_THREADS = 64;
@@ -18,16 +21,23 @@ const START_LIMIT_MS = 10_000;
 
 addEventListener(
   "message",
-  ({ data }: MessageEvent<Role>) => (data.role === "engine" ? becomeEngine(data) : becomeMember(data)),
+  ({ data }: MessageEvent<Role>) => {
+    if (data.role === "engine") becomeEngine(data);
+    else if (data.role === "team")
+      becomeMember(data).catch(reportError); // so that whoever started it hears of it
+    else becomeReader(data);
+  },
   { once: true },
 );
 
 function becomeEngine(role: Role): void {
-  const { files } = role;
+  const files = new OpenFiles(role.files);
   const team: Thread[] = [];
-  const device = webDevice((name) => openFile(files, name), team, role);
-  const post = (message: FromEngine) => {
-    if (message.type === "ready") files.clear(); // the weights are where they belong now
+  const startReader = () => startThread(sameWorker, { ...role, role: "reader", files: files.files });
+  // The team runs already when the engine asks for it.
+  const device = webDevice(files, (kind) => (kind === "team" ? team.pop()! : startReader()), role);
+  const post = (message: FromEngine | FromStore) => {
+    if (message.type === "ready") files.forget(); // the weights are where they belong now
     postMessage(message);
   };
   const listener = serveEngine(device, post);
@@ -36,15 +46,25 @@ function becomeEngine(role: Role): void {
     () => postMessage({ type: "prepared" }),
     (error) => post({ type: "error", error: PiPhiError.from(error).toJSON() }),
   );
-  addEventListener("message", async ({ data: message }: MessageEvent<ToEngine | Gift>) => {
+  addEventListener("message", async ({ data: message }: MessageEvent<ToEngine | Gift | Order>) => {
     try {
       if (message.type === "files") {
-        for (const [name, parts] of message.files) files.set(name, parts);
+        for (const [name, parts] of message.files) files.files.set(name, parts);
         return;
       }
+      if (message.type === "provide") {
+        const { files: found, key } = await provide(device, message.model, {
+          onProgress: throttled((progress) => post({ type: "progress", progress })),
+          onStoring: () => post({ type: "storing" }),
+        });
+        for (const [name, parts] of found) files.files.set(name, parts);
+        post({ type: "provided", name: [...found.keys()][0], key });
+        return;
+      }
+      if (message.type === "load") await files.prepare();
       if (message.type === "load" && device.sharedMemory) {
         const { threads: asked } = message.options;
-        team.push(...(await startTeam(asked ?? device.threads, role, device.warn)));
+        team.push(...(await startTeam(asked ?? device.threads, { ...role, files: files.files }, device.warn)));
         const threads = asked === undefined ? await sideBySide(team) : team.length + 1;
         for (const surplus of team.splice(threads - 1)) surplus.terminate();
         if (asked === undefined || isFewer(threads, asked)) {
@@ -77,7 +97,7 @@ async function startTeam(threads: number, role: Role, warn: (text: string) => vo
 /** A member that runs, or undefined where it does not within the limit: some browsers leave a worker waiting for ever. */
 function startMember(role: Role): Promise<Thread | undefined> {
   return new Promise((resolve, reject) => {
-    const thread = startThread(() => new Worker(location.href, { type: "module" }), { ...role, role: "team" });
+    const thread = startThread(sameWorker, { ...role, role: "team" });
     const timer = setTimeout(() => {
       thread.terminate();
       resolve(undefined);
@@ -90,23 +110,40 @@ function startMember(role: Role): Promise<Thread | undefined> {
   });
 }
 
+const sameWorker = () => new Worker(location.href, { type: "module" });
+
+/** Only engines start workers. */
+const startsNone = (): never => {
+  throw new PiPhiError("E_ENGINE", "Only an engine starts workers. Please report this as a bug.");
+};
+
 /** Whether fewer threads run than were asked for; nonsense is left to the engine to refuse. */
 function isFewer(threads: number, asked: number): boolean {
   return Number.isInteger(asked) && asked >= 1 && asked <= MOST_THREADS && threads < asked;
 }
 
-function becomeMember(role: Role): void {
-  const { files } = role;
+async function becomeMember(role: Role): Promise<void> {
+  const files = new OpenFiles(role.files);
   // A member reads each file once, to load its share, and then blocks for good: nothing here may keep the file.
   const openOnce = (name: string) => {
-    const source = openFile(files, name);
-    files.delete(name);
+    const source = files.open(name);
+    files.forget(name);
     return source;
   };
-  const device = webDevice(openOnce, [], role);
+  await files.prepare();
+  const device = webDevice({ open: openOnce }, startsNone, role);
   addEventListener("message", ({ data }: MessageEvent<Membership | Probe>) => {
     if ("type" in data) takePart(data, () => postMessage("probing"));
     else Member.serve(device, data, () => postMessage("joined"));
   });
   postMessage("running");
+}
+
+function becomeReader(role: Role): void {
+  const files = new OpenFiles(role.files);
+  const ready = files.prepare();
+  const device = webDevice(files, startsNone, role);
+  addEventListener("message", ({ data }: MessageEvent<ReaderTask>) => {
+    ready.then(() => serveReader(device, data, (message) => postMessage(message))).catch(reportError);
+  });
 }

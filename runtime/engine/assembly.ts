@@ -53,14 +53,16 @@ export async function assemble(
   try {
     const language = await Language.open(model.metadata, model.config.vocabSize, options.template);
     const asked = planOptions(device, model.config, model.weights.pack !== undefined, options);
-    let layout = plan(subjectOf(model), asked);
-    check(language, layout);
-    for (let index = 1; index < layout.threads; index++) threads.push(device.startWorker("team"));
+    const subject = subjectOf(model);
+    let planned = plan(subject, asked);
+    check(language, planned);
+    for (let index = 1; index < planned.threads; index++) threads.push(device.startWorker("team"));
     const choice = await chooseKernels(device, options.kernel);
     if (await dropThoseThatWait(device, threads)) {
-      layout = plan(subjectOf(model), { ...asked, threads: threads.length + 1 });
+      asked.threads = threads.length + 1;
+      planned = plan(subject, asked);
     }
-    const memory = allocateMemory(layout.totalBytes, device.sharedMemory);
+    const { layout, memory } = allocate(device, planned, (ramBytes) => plan(subject, { ...asked, ramBytes }));
     residence = new Residence(device, model, layout, memory, options.share ?? false);
     const { loadPlan } = residence;
     const member = (index: number): Membership => ({ memory, choice, layout, loadPlan, index });
@@ -82,6 +84,26 @@ export async function assemble(
     throw error;
   } finally {
     model.close();
+  }
+}
+
+/** Of what was refused, so much is tried next. */
+const NEXT_SHARE = 0.85;
+
+/**
+ * The memory of a layout; where it is refused and the device does not know how much there is, that of `smaller` ones. Throws
+ * E_MEMORY, with what would fit once that is known.
+ */
+function allocate(
+  device: Device,
+  layout: Layout,
+  smaller: (ramBytes: number) => Layout,
+): { layout: Layout; memory: WebAssembly.Memory } {
+  try {
+    return { layout, memory: allocateMemory(layout.totalBytes, device.sharedMemory) };
+  } catch (error) {
+    if (!device.triesMemory || PiPhiError.from(error).code !== "E_MEMORY") throw error;
+    return allocate(device, smaller(layout.totalBytes * NEXT_SHARE), smaller);
   }
 }
 

@@ -10,8 +10,9 @@ import type { Device } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
 import { Phi2 } from "../phi2.ts";
 import type { Layout } from "../plan/layout.ts";
+import type { WeightFile } from "../residence/on-demand.ts";
 import { StreamFault } from "../residence/stream.ts";
-import { type WeightFile, Weights } from "../residence/weights.ts";
+import { Weights } from "../residence/weights.ts";
 import { Loader, type LoadPlan } from "../weights/load.ts";
 
 /** What a thread gets to know when it joins; sent as a message. */

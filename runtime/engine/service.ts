@@ -81,11 +81,11 @@ export function serveEngine(device: Device, post: (message: FromEngine) => void)
 }
 
 /** Lets through at most one report in 50 ms, and the last. */
-function throttled(report: (progress: Progress) => void): (progress: Progress) => void {
+export function throttled(report: (progress: Progress) => void): (progress: Progress) => void {
   let last = 0;
   return (progress) => {
     const now = performance.now();
-    if (now - last < 50 && progress.loadedBytes < progress.totalBytes) return;
+    if (now - last < 50 && progress.loadedBytes !== progress.totalBytes) return;
     last = now;
     report(progress);
   };

@@ -22,12 +22,14 @@ export interface PlanOptions extends LayoutOptions {
   shorterContexts?: readonly number[];
   /** Whether weights may be streamed: there is a pack file, and a device that can read ahead. */
   streamable: boolean;
+  /** Whether a thread of its own reads them, ahead of their use. */
+  readsAhead?: boolean;
   /** Whether they could be, if the model were packed. */
   packable?: boolean;
 }
 
-/** One is used, one is filled, one is on the way. */
-const RING_SLOTS = 3;
+/** One is used, one is filled, one is on the way; where nobody reads ahead, one is used. */
+const ringSlots = ({ readsAhead = true }: PlanOptions) => (readsAhead ? 3 : 1);
 /**
  * Tokens of a prompt in one pass over streamed weights, where their activations take at most an eighth of the memory;
  * the last ones, for a single pass of a short prompt, whatever they take.
@@ -80,7 +82,7 @@ function planStreamed(subject: Subject, options: PlanOptions, limit: number): La
     choosePinned(units, subject.config.layers, usable - taken);
   const candidates = STREAMED_BATCHES.map((tokens) =>
     Math.max(options.sequences, Math.min(tokens, options.contextLength)),
-  ).map((batchTokens) => layOutStreamed(subject, { ...options, batchTokens }, RING_SLOTS, choose));
+  ).map((batchTokens) => layOutStreamed(subject, { ...options, batchTokens }, ringSlots(options), choose));
   const fits = (layout: Layout) => layout.bytes.scratch <= limit * STREAMED_BATCH_SHARE && layout.totalBytes <= limit;
   return candidates.find(fits) ?? candidates[candidates.length - 1];
 }

@@ -41,7 +41,7 @@ export async function serveReader(device: Device, task: ReaderTask, post: (messa
     const read: ReadSpan = (offset, address, bytes) => {
       return opened.read(dataOffset + offset, new Uint8Array(memory.buffer, address, bytes));
     };
-    const { pattern, bytesPerSecond } = await readPinned(layout, read, (loadedBytes) => {
+    const { pattern, bytesPerSecond } = await readStaying(layout, read, (loadedBytes) => {
       post({ type: "progress", loadedBytes });
     });
     post({ type: "ready", pattern, bytesPerSecond });
@@ -54,7 +54,7 @@ export async function serveReader(device: Device, task: ReaderTask, post: (messa
 }
 
 /** Reads the vectors and the units that stay, each unit with another pattern; returns the fastest. */
-async function readPinned(layout: Layout, read: ReadSpan, onBytes: (bytes: number) => void) {
+export async function readStaying(layout: Layout, read: ReadSpan, onBytes: (bytes: number) => void) {
   const { shape, units, vectors } = layout;
   const pinned = units.filter(({ address }) => address > 0);
   const vectorBytes = roundUp(shape.vectors.bytes, READ_ALIGNMENT);

@@ -7,9 +7,9 @@ import type { Layout } from "../plan/layout.ts";
 import { refuseChanged } from "../weights/faults.ts";
 import { type LoadPlan, loadVectors, planCopy, planLoad } from "../weights/load.ts";
 import type { Model } from "../weights/model.ts";
-import type { FromReader, ReaderTask } from "./reader.ts";
+import type { WeightFile } from "./on-demand.ts";
+import { type FromReader, type ReaderTask, readStaying } from "./reader.ts";
 import type { ReadPattern } from "./stream.ts";
-import type { WeightFile } from "./weights.ts";
 
 /**
  * Times the weights' size that must be free for them to move into huge pages, and bytes beside everything laid out. The
@@ -26,7 +26,7 @@ export class Residence {
   /** Why weights of a pack that fit are not mapped. */
   readonly notMapped: string | undefined;
   /** Where streamed weights and their embedding come from. */
-  readonly file: WeightFile | undefined;
+  file: WeightFile | undefined;
   /** How streamed weights are read. */
   pattern: ReadPattern | undefined;
   private readonly mapped: MappedFile | undefined;
@@ -53,7 +53,8 @@ export class Residence {
       return;
     }
     const { source, dataOffset } = pack;
-    this.file = { source: device.open(source.name), dataOffset };
+    const onFault = (error: unknown) => this.meet(PiPhiError.from(error));
+    this.file = { source: device.open(source.name), dataOffset, onFault };
     const { bytes } = model.shape;
     const enough = Math.max(PLENTY * bytes, layout.totalBytes + SPARE_BYTES);
     const plenty = !shared && (device.availableBytes() ?? 0) > enough;
@@ -69,6 +70,8 @@ export class Residence {
     } else {
       this.notMapped = mapped;
       this.loadPlan = planCopy(source, dataOffset, bytes, layout.vectors);
+      this.file.source.close(); // it is not read any more once it is loaded, and others may want to replace it
+      this.file = undefined;
     }
   }
 
@@ -81,7 +84,8 @@ export class Residence {
     const totalBytes = this.layout.mode === "streamed" ? layout.bytes.weights : loadPlan.totalBytes;
     const report = (loadedBytes: number) => onProgress({ phase: "weights", loadedBytes, totalBytes });
     if (model.weights.manifest) loadVectors(model.weights.manifest, model.shape, memory.buffer, layout.vectors);
-    if (layout.mode === "streamed") await this.startReader(report);
+    if (layout.mode === "streamed")
+      await (this.device.sharedMemory ? this.startReader(report) : this.readAlone(report));
     else if (loadPlan.pieces.length > 0) load(report);
     refuseChanged(model.sources);
     report(totalBytes);
@@ -112,6 +116,15 @@ export class Residence {
     this.reader?.terminate();
     this.mapped?.close();
     this.file?.source.close();
+  }
+
+  /** Without shared memory, this thread reads what stays, and later what does not. */
+  private async readAlone(report: (loadedBytes: number) => void): Promise<void> {
+    const { source, dataOffset } = this.file!;
+    const read = async (offset: number, address: number, bytes: number) => {
+      source.read(dataOffset + offset, new Uint8Array(this.memory.buffer, address, bytes));
+    };
+    await readStaying(this.layout, read, report);
   }
 
   private startReader(report: (loadedBytes: number) => void): Promise<void> {

@@ -96,6 +96,9 @@ class Numbers {
   }
 }
 
+/** What brings the forward pass the units that do not stay. */
+export type Stream = Pick<StreamConsumer, keyof StreamConsumer>;
+
 /** The team's end: every thread has one. */
 export class StreamConsumer {
   private readonly words: Int32Array;

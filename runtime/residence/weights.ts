@@ -1,15 +1,9 @@
 /** Where the forward pass finds its weights: one thread's view of the units that stay and of those that stream by. */
 
-import type { ByteSource } from "../device.ts";
 import type { Layout } from "../plan/layout.ts";
 import type { Unit } from "../weights/units.ts";
-import { StreamConsumer, type StreamPlace } from "./stream.ts";
-
-/** The pack file that weights are read from while the model runs, and where they begin in it. */
-export interface WeightFile {
-  source: ByteSource;
-  dataOffset: number;
-}
+import { StreamOnDemand, type WeightFile } from "./on-demand.ts";
+import { type Stream, StreamConsumer, type StreamPlace } from "./stream.ts";
 
 /** Through which memory the stream of a layout's weights passes. */
 export function streamPlace({ stream, units, ring }: Layout, buffer: ArrayBufferLike): StreamPlace {
@@ -17,7 +11,7 @@ export function streamPlace({ stream, units, ring }: Layout, buffer: ArrayBuffer
 }
 
 export class Weights {
-  private readonly stream: StreamConsumer | undefined;
+  private readonly stream: Stream | undefined;
 
   constructor(
     private readonly layout: Layout,
@@ -26,7 +20,11 @@ export class Weights {
     /** Leader, where weights are streamed: the embedding's rows come from here. */
     private readonly file?: WeightFile,
   ) {
-    if (layout.mode === "streamed") this.stream = new StreamConsumer(streamPlace(layout, buffer));
+    if (layout.mode !== "streamed") return;
+    const place = streamPlace(layout, buffer);
+    // Without shared memory there is nobody to read ahead.
+    if (buffer instanceof ArrayBuffer) this.stream = new StreamOnDemand(place, file!);
+    else this.stream = new StreamConsumer(place);
   }
 
   /** Whether a unit comes from storage in this pass. */

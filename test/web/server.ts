@@ -25,6 +25,13 @@ export const LONELY = "/lonely/index.js";
 /** The package, on a browser that names more cores than it has. */
 export const BOASTFUL = "/boastful/";
 
+/** Whether it has answered. */
+export type Handle = (
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+  pathname: string,
+) => boolean | Promise<boolean>;
+
 export interface TestServer {
   /** Without a slash at the end. */
   origin: string;
@@ -35,9 +42,14 @@ export interface TestServer {
 
 /**
  * @param models by path; with ?whole the server knows no ranges, with ?unsized it does not tell the file's size.
+ * @param handle answers first, where it wants to
  * Besides them, /page.gguf is HTML, /broken.gguf breaks off, /endless.gguf never ends, /short.gguf ends too early.
  */
-export async function startServer(isolated: boolean, models: ReadonlyMap<string, Uint8Array>): Promise<TestServer> {
+export async function startServer(
+  isolated: boolean,
+  models: ReadonlyMap<string, Uint8Array>,
+  handle: Handle = () => false,
+): Promise<TestServer> {
   const sent = new Map<string, number>();
   const server = http.createServer(async (request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
@@ -50,6 +62,7 @@ export async function startServer(isolated: boolean, models: ReadonlyMap<string,
       searchParams.get("csp") ?? new URL(request.headers.referer ?? "http://localhost").searchParams.get("csp");
     if (policy) response.setHeader("Content-Security-Policy", policy);
     const model = models.get(pathname);
+    if (await handle(request, response, pathname)) return;
     if (model) {
       const range = searchParams.has("whole") ? undefined : request.headers.range;
       const count = (bytes: number) => sent.set(pathname, (sent.get(pathname) ?? 0) + bytes);

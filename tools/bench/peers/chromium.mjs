@@ -34,3 +34,12 @@ export function findChromium() {
 export function launchChromium(executablePath) {
   return chromium.launch({ executablePath, headless: true, args: ARGUMENTS });
 }
+
+/**
+ * A headless browser that keeps its files in a folder.
+ * @param {string} executablePath
+ * @param {string} folder
+ */
+export function launchPersistent(executablePath, folder) {
+  return chromium.launchPersistentContext(folder, { executablePath, headless: true, args: ARGUMENTS });
+}
