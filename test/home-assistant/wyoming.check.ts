@@ -15,6 +15,7 @@ import { ADDRESS, HomeAssistant } from "./home-assistant.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/tools/cli.js", import.meta.url));
 const PORT = 10400;
+const HTTP_PORT = 11435;
 let home: HomeAssistant;
 let serve: ChildProcess;
 let agent: string;
@@ -42,7 +43,16 @@ async function startServe(): Promise<ChildProcess> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "piphi-check-"));
   const token = path.join(folder, "token");
   fs.writeFileSync(token, home.token);
-  const args = ["--home-assistant", ADDRESS, "--token-file", token, "--wyoming-port", `${PORT}`];
+  const args = [
+    "--home-assistant",
+    ADDRESS,
+    "--token-file",
+    token,
+    "--port",
+    `${HTTP_PORT}`,
+    "--wyoming-port",
+    `${PORT}`,
+  ];
   return spawn(process.execPath, [CLI, "serve", ...args], {
     stdio: "inherit",
     env: { ...process.env, PIPHI_HOME: folder },

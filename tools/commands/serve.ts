@@ -75,8 +75,9 @@ export const serve = defineCommand({
     const api = await context.api();
     const openHome = await houseOpener(settings, context);
     const load = { ...toLoadOptions(settings), parallel: settings.parallel, queue: settings.queue };
-    const backend = new Backend({ model, load, openHome, api, home: context.home });
     const log = openLog(settings, context.stderr);
+    const onUnreachable = ({ message, code }: PiPhiError) => log.warn({ code }, `${message} Trying again.`);
+    const backend = new Backend({ model, load, openHome, api, home: context.home, onUnreachable });
     const metrics = new Metrics(backend);
     const alive = () => Promise.all(backend.models.map(({ loaded }) => loaded?.status()));
     const notifier = systemdNotifier(context.env, alive);

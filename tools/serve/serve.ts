@@ -5,8 +5,9 @@ import { plural } from "../output.ts";
 import type { Door, OpenDoor, Serving } from "./door.ts";
 import { httpDoor } from "./http/door.ts";
 import type { Notifier } from "./notify.ts";
+import { wyomingDoor } from "./wyoming/door.ts";
 
-export const DOORS: readonly OpenDoor[] = [httpDoor];
+export const DOORS: readonly OpenDoor[] = [httpDoor, wyomingDoor];
 
 export interface ServeOptions extends Serving {
   /** Fires when it is to end. */

@@ -91,6 +91,7 @@ it.skipIf(found === undefined)("the protocol's own client is served", { timeout:
       limits: CONNECTION_LIMITS,
       onTurn: () => undefined,
     },
+    10,
   );
   try {
     const child = spawn(found!, ["-c", CLIENT, addressText(listening.address)], {

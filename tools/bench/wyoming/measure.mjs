@@ -48,13 +48,15 @@ const say = (port, text) => ask(port, { type: "transcript", data: { text, langua
 /** Starts a server; resolves when it answers `describe`. */
 async function startServer(house) {
   const start = performance.now();
-  const args = [CLI, "serve", "--house", house, "--wyoming-port", "0"];
+  const args = [CLI, "serve", "--house", house, "--port", "0", "--wyoming-port", "0"];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
   const lines = createInterface(child.stderr);
-  const [line] = await once(lines, "line");
-  const listening = JSON.parse(line);
-  if (listening.event !== "listening") throw new Error(line);
-  const port = Number(listening.at.split(":").at(-1));
+  let port;
+  for await (const line of lines) {
+    port = Number(/^Wyoming: .*:(\d+)$/.exec(line)?.[1]);
+    if (port > 0) break;
+  }
+  lines.resume();
   await ask(port, { type: "describe" });
   return { child, port, ms: performance.now() - start };
 }
