@@ -21,7 +21,7 @@ export const SETTINGS = {
   ram: LOAD_FLAGS.ram,
   kv: LOAD_FLAGS.kv,
   "no-pack": LOAD_FLAGS["no-pack"],
-  share: LOAD_FLAGS.share,
+  share: toggle("leave weights in the pack's own pages, which processes share"),
   warm: LOAD_FLAGS.warm,
   "api-key": text("KEY", "clients must send this key; better --api-key-file, since others see a program's arguments"),
   "api-key-file": text("FILE", "clients must send a key of this file, one a line"),
