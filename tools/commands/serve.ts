@@ -57,6 +57,7 @@ export const serve = defineCommand({
     "SIGTERM lets running answers end; a second one does not wait.",
   ],
   options: FLAGS,
+  untilInterrupted: true,
   examples: [
     ["piphi serve", "home commands, and http://127.0.0.1:11435 for clients"],
     ["piphi serve phi-2.Q4_0.gguf --house house.yaml", "the house's commands, and talk by Phi-2"],

@@ -45,7 +45,8 @@ export async function runServer(options: ServeOptions, open: readonly OpenDoor[]
         notifier.tell("READY=1");
       },
       (error) => {
-        failure = error;
+        // Told to end while it loads: no failure.
+        if (!signal.aborted) failure = error;
         resolve();
       },
     );
