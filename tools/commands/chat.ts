@@ -304,7 +304,7 @@ export const chat = defineCommand({
     await withModel(context, onlyModel(values.model, words), options, async (phi) => {
       const overflow = phi.info.contextLength < LEAST_ROLLING_CONTEXT ? "stop" : "roll";
       const given = toGenerateOptions(values);
-      const held = onlyModel(values.model, words) === undefined ? await heldToCommand(given) : given;
+      const held = onlyModel(values.model, words) === undefined ? await heldToCommand(given, context) : given;
       const { overflow: asked = overflow, ...options } = held;
       const conversation = await Conversation.begin(phi, context, { ...options, overflow: asked }, system);
       if (session !== undefined && existsSync(session)) await conversation.load(session);

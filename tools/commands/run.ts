@@ -72,7 +72,7 @@ export const run = defineCommand({
     await withModel(context, split.model, { ...toLoadOptions(values), template }, async (phi) => {
       const trim = !raw;
       const given = { ...toGenerateOptions(values), special, signal: context.signal };
-      const options = split.model === undefined && trim ? await heldToCommand(given) : given;
+      const options = split.model === undefined && trim ? await heldToCommand(given, context) : given;
       const generation = trim ? phi.chat([{ role: "user", content: prompt }], options) : phi.generate(prompt, options);
       const result = values.json ? await generation : await printAnswer(generation, context.stdout, trim);
       if (values.json) writeJson(context.stdout, await toDocument(phi, result, trim));

@@ -50,7 +50,7 @@ export function intentsOf(text: string): Intent[] {
 /** The embedded model without a house, as `piphi run` asks it. */
 const modelReader: Reader = async (_, questions) => {
   const { load } = await import("../../devices/node/index.ts");
-  const { commandSchema } = await import("../../runtime/home/command-schema.ts");
+  const { commandSchema } = await import("../../devices/node/home/index.ts");
   const phi = await load();
   try {
     const answers: Answer[] = [];
