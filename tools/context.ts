@@ -11,6 +11,7 @@ export type Api = Pick<
   | "checkPack"
   | "estimate"
   | "estimateOn"
+  | "EMBEDDED_MODEL"
   | "DEVICE_IDS"
   | "TARGETS"
 >;

@@ -43,6 +43,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "read the house from Home Assistant, or check a house.yaml",
     load: async () => (await import("./commands/house.ts")).house,
   },
+  serve: {
+    summary: "serve OpenAI's and Ollama's HTTP, and Home Assistant's Wyoming",
+    load: async () => (await import("./commands/serve.ts")).serve,
+  },
   doctor: { summary: "check this machine", load: async () => (await import("./commands/doctor.ts")).doctor },
 };
 

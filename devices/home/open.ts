@@ -81,13 +81,13 @@ async function understandIn(
   return { ...understood, intents };
 }
 
-/** A home of these parts, which it owns from now on. */
-export function homeOf(parts: HomeParts): Home {
+/** A home of these parts, which it owns from now on, but for a model that is `borrowed`. */
+export function homeOf(parts: HomeParts, borrowed = false): Home {
   const { house, phi } = parts;
   let closing: Promise<void> | undefined;
   const close = () => {
     if (house instanceof LiveHouse) house.close();
-    closing ??= phi.close();
+    closing ??= borrowed ? Promise.resolve() : phi.close();
     return closing;
   };
   return {
@@ -106,6 +106,8 @@ export interface OpenHomeOptions {
   house?: House | string | object;
   /** Home Assistant, whose house is followed, instead. */
   homeAssistant?: Omit<FollowOptions, "signal">;
+  /** The embedded model, where it is loaded already: it is not closed with the home. Default: one of the home's own. */
+  phi?: Phi;
   signal?: AbortSignal;
 }
 
@@ -150,13 +152,13 @@ export function homeDoors({ openSocket, readHouse, load, read }: HomeDevice): Ho
   const followHomeAssistant = (options: FollowOptions) => LiveHouse.open(openSocket, options);
   return {
     followHomeAssistant,
-    async openHome({ house, homeAssistant, signal }) {
+    async openHome({ house, homeAssistant, phi, signal }) {
       if ((house === undefined) === (homeAssistant === undefined)) {
         throw new PiPhiError("E_USAGE", "A home needs either a house or Home Assistant. Pass one of them.");
       }
       const place = homeAssistant ? await followHomeAssistant({ ...homeAssistant, signal }) : readHouse(house!);
       try {
-        return homeOf({ house: place, phi: await load(signal), read });
+        return homeOf({ house: place, phi: phi ?? (await load(signal)), read }, phi !== undefined);
       } catch (error) {
         if (place instanceof LiveHouse) place.close();
         throw error;

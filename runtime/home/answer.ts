@@ -15,14 +15,16 @@ export type SlotValue =
   /** The k-th number, from 0. */
   | { kind: "number"; index: number; minus: boolean }
   | { kind: "choice"; value: string }
-  /** Words [from, to) of the sentence. */
-  | { kind: "text"; from: number; to: number };
+  /** Words [from, to) of the sentence; `exact` where nothing beside them can belong to it. */
+  | { kind: "text"; from: number; to: number; exact?: boolean };
 
 export interface Command {
   intent: string;
   slots: ReadonlyMap<string, SlotValue>;
   /** Where it stands in the answer: its tokens [from, to). */
   tokens?: readonly [from: number, to: number];
+  /** Where each slot stands in the answer, as long as its value is the model's. */
+  parts?: ReadonlyMap<string, readonly [from: number, to: number]>;
 }
 
 /** Slots whose value is a stretch of the sentence. */
@@ -71,12 +73,17 @@ export function encodeAnswer(
 export function decodeAnswer(answer: readonly number[], pieces: readonly (readonly number[])[]): Command[] | undefined {
   const ids = answer.filter((id) => id !== END_ID);
   if (ids.length === 1 && ids[0] === idFor("<none>")) return [];
-  const commands: { intent: string; slots: Map<string, SlotValue>; tokens: [number, number] }[] = [];
+  const commands: {
+    intent: string;
+    slots: Map<string, SlotValue>;
+    tokens: [number, number];
+    parts: Map<string, [number, number]>;
+  }[] = [];
   for (let at = 0; at < ids.length; ) {
     const token = tokenOf(ids[at++]);
     const intent = /^<i:(.+)>$/.exec(token ?? "")?.[1];
     if (intent !== undefined) {
-      commands.push({ intent, slots: new Map(), tokens: [at - 1, at] });
+      commands.push({ intent, slots: new Map(), tokens: [at - 1, at], parts: new Map() });
       continue;
     }
     const slot = /^<s:(.+)>$/.exec(token ?? "")?.[1];
@@ -85,6 +92,7 @@ export function decodeAnswer(answer: readonly number[], pieces: readonly (readon
     const read = readValue(command.intent, slot, ids, at, pieces);
     if (!read) return undefined;
     command.slots.set(slot, read.value);
+    command.parts.set(slot, [at - 1, read.next]);
     at = read.next;
     command.tokens[1] = at;
   }

@@ -10,6 +10,8 @@ export interface Clause {
   /** Words [from, to) of the sentence. */
   readonly from: number;
   readonly to: number;
+  /** Whether it goes on from the one before with "and". */
+  readonly joined: boolean;
 }
 
 const JOINERS = new Set(["and", "then", "plus", "but", "also"]);
@@ -19,9 +21,9 @@ const LEADING =
 const TRAILING =
   /(?:^| )(?:please|now|thanks|thank you|for me|will you|would you|could you|can you|right now|right away|at once|straight away|immediately|then|too|as well|if you would|if you don't mind|quickly|cheers|ta|mate|love|dear|again)$/;
 
-/** The clauses, in order; none for a sentence of nothing but politeness. `text` is the sentence as given. */
-export function clausesOf(reading: Reading, text: string): Clause[] {
-  const { words, mentions } = reading;
+/** The clauses, in order; none for a sentence of nothing but politeness. */
+export function clausesOf(reading: Reading): Clause[] {
+  const { text, words, mentions } = reading;
   const marked: string[] = words.map((word) => word.text);
   const inside = new Set<number>();
   mentions.forEach(({ from, to }, index) => {
@@ -40,7 +42,8 @@ export function clausesOf(reading: Reading, text: string): Clause[] {
         .map((word) => word.text)
         .join(" "),
     );
-    if (plain !== "") clauses.push({ text: polite, plain, from, to });
+    const joined = from > 0 && /^(?:and|plus|also)$/.test(words[from].text);
+    if (plain !== "") clauses.push({ text: polite, plain, from, to, joined });
     from = to;
   };
   for (let i = 1; i < words.length; i++) {

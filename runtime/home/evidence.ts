@@ -8,6 +8,8 @@ import { CATALOGUE } from "./catalogue.ts";
 
 const LIGHT =
   /\b(lights?|lamps?|lighting|lit|bulbs?|bright\w*|dark\w*|glow\w*|illuminat\w*|dim\w*|see|leds?|spots?|spotlights?|downlights?|chandelier)\b/;
+/** What is said of lights beside other commands: "it's bright, close the blinds" says nothing of them. */
+const LAMPS = /\b(lights?|lamps?|lighting|lit|bulbs?|glow\w*|leds?|spots?|spotlights?|downlights?|chandelier)\b/;
 const TIMED = /\b(timers?|alarms?|countdown|clock|remind\w*|minutes?|hours?|seconds?|left|remaining)\b/;
 const LISTED =
   /\b(list|lists|shopping|grocer\w*|buy|add|need|out of|get|forget|pick|put|remember|remind|jot|note|write|run|running|low)\b/;
@@ -33,7 +35,10 @@ const WORDS: Readonly<Record<string, RegExp>> = {
     /\b(broadcast|announce\w*|tell|everyone|everybody|say|speakers?|shout|know|call|message|inform|intercom)\b/,
   HassStartTimer: TIMED,
   HassMediaSearchAndPlay:
-    /\b(play\w*|listen\w*|hear|put|stick|pop|throw|watch|stream|queue|spin|blast|shuffle|start|music|songs?|albums?|tunes?|radio|something|some|want|show|find|give|fancy)\b/,
+    /\b(play\w*|listen\w*|hear|put|stick|pop|throw|watch|stream|queue|spin|blast|shuffle|music|songs?|albums?|tunes?|radio|something|some|want|show|find|fancy)\b/,
+  HassTimerStatus: /\b(timers?|left|remaining|longer|countdown|until|much time|to go|status|clock)\b/,
+  HassGetCurrentDate:
+    /\b(dates?|days?|months?|years?|weeks?|today\w*|calendar|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b/,
   HassGetCurrentTime: /\b(time|late|clock|hour)\b/,
 };
 
@@ -77,6 +82,9 @@ export function speaksOfClass(text: string, deviceClass: string): boolean {
   return text.search(classPattern(deviceClass)) >= 0;
 }
 
+const LOCKS = /\b(locks|doors?|gates?|everything|all|every|up)\b/;
+const OPENINGS = /^(?:door|window|garage_door)$/;
+
 /** The choice in a slot, if there is one. */
 export const choiceOf = ({ slots }: Command, slot: string): string | undefined => {
   const value = slots.get(slot);
@@ -84,14 +92,21 @@ export const choiceOf = ({ slots }: Command, slot: string): string | undefined =
 };
 
 /** Whether the sentence says what the command needs said. */
-export function isEvident(command: Command, text: string): boolean {
+export function isEvident(command: Command, text: string, alone = true): boolean {
   const { intent, slots } = command;
   if (WORDS[intent] && !WORDS[intent].test(text)) return false;
   const color = choiceOf(command, "color");
   if (color !== undefined && /^(black|white)$/.test(color) && !text.includes(color)) return false;
   if (slots.has("name")) return true;
-  if (/^HassTurn/.test(intent) && choiceOf(command, "domain") === "light") return LIGHT.test(text);
+  if (/^HassTurn/.test(intent) && choiceOf(command, "domain") === "light") return (alone ? LIGHT : LAMPS).test(text);
   const deviceClass = choiceOf(command, "device_class");
+  const domain = choiceOf(command, "domain");
+  const placed = slots.has("area") || slots.has("floor");
+  if (/^HassTurn/.test(intent) && domain === "lock" && !placed) return LOCKS.test(text);
+  if (/^Hass(TurnOn|TurnOff|SetPosition)$/.test(intent) && domain === "cover" && deviceClass !== undefined && !placed)
+    return speaksOfClass(text, deviceClass);
+  if (intent === "HassGetState" && deviceClass !== undefined && OPENINGS.test(deviceClass) && !placed)
+    return new RegExp(`\\b(?:${deviceClass.replaceAll("_", " ")}s?|doors?|open\\w*s)\\b`).test(text);
   return deviceClass === undefined || intent !== "HassGetState" || speaksOfClass(text, deviceClass);
 }
 

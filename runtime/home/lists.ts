@@ -27,6 +27,8 @@ const SPOKEN: readonly RegExp[] = [
   new RegExp(`^${ARTICLES}(.+?)(?: (?:is|are|was|were|has|have|don't|doesn't|do not|does not)\\b.*)$`),
   new RegExp(`^${ARTICLES}(.+?'s) (?:in|on|been|bought|done|packed|sorted|ordered|gone|finished|here)\\b.*$`),
 ];
+const DONE =
+  /^(?:i|we)(?:'ve| have)? (?:(?:just|already|finally) )*(?:got|bought|picked up|grabbed|packed|finished|done)\b|(?:\bis|\bare|'s) (?:done|finished|packed|bought|sorted)$/;
 const ON_LIST = /^(.+?) (?:on|to|onto|for) (?:the |my |our )?(?:@(\d)|shopping list|list)$/;
 const ADDING = /^(?:add|put|stick|chuck|pop|jot down|write down|note down|write|get) /;
 const MOST_WORDS = 4;
@@ -40,7 +42,7 @@ export function listed(clauses: readonly Clause[], reading: Reading): Command[] 
   const list = reading.mentions.findIndex(({ candidates }) =>
     candidates.some((candidate) => candidate.kind === "entity" && candidate.entity.domain === "todo"),
   );
-  return several(clauses, reading, list) ?? spokenOf(clauses, reading, list);
+  return several(clauses, reading, list) ?? more(clauses, reading, list) ?? spokenOf(clauses, reading, list);
 }
 
 /** "Butter, leeks and cream on the shopping list." Two that are joined by "and" may be one: fish and chips. */
@@ -54,10 +56,27 @@ function several(clauses: readonly Clause[], reading: Reading, list: number): Co
   return found.every((item) => item !== undefined) ? found.map((item) => command("Add", item!, list)) : undefined;
 }
 
+/** "Put eggs on the list, and some butter as well." */
+function more(clauses: readonly Clause[], reading: Reading, list: number): Command[] | undefined {
+  const first = ON_LIST.exec(clauses[0].text);
+  if (!first || !ADDING.test(clauses[0].text) || (first[2] !== undefined && Number(first[2]) !== list))
+    return undefined;
+  const items = [first[1].replace(ADDING, ""), ...clauses.slice(1).map(({ text }) => text)].map((item) =>
+    item.replace(new RegExp(`^${ARTICLES}`), ""),
+  );
+  if (items.some((item) => NO_ITEM.test(item) || item.split(" ").length > MOST_WORDS)) return undefined;
+  const found = items.map((item, i) => stretch(item, clauses[i], reading));
+  return found.every((item) => item !== undefined) ? found.map((item) => command("Add", item!, list)) : undefined;
+}
+
 /** An item that one clause speaks of, and another that says what becomes of "it". */
 function spokenOf(clauses: readonly Clause[], reading: Reading, list: number): Command[] | undefined {
-  const [, verb] = PRONOUNS.find(([pattern]) => pattern.test(clauses[clauses.length - 1].text)) ?? [];
-  const others = clauses.slice(0, -1).filter(({ text }) => text !== `@${list}` && text !== `the @${list}`);
+  const isList = ({ text }: Clause) => text === `@${list}` || text === `the @${list}`;
+  const [, ofIt] = PRONOUNS.find(([pattern]) => pattern.test(clauses[clauses.length - 1].text)) ?? [];
+  // "Packing list, I've packed the socks."
+  const told = ofIt === undefined && clauses.length === 2 && isList(clauses[0]) && DONE.test(clauses[1].text);
+  const verb = told ? "Complete" : ofIt;
+  const others = (told ? clauses : clauses.slice(0, -1)).filter((clause) => !isList(clause));
   if (!verb || others.length !== 1 || (verb === "Remove" && list < 0)) return undefined;
   const said = others[0].text.replace(/^(?:for|from|on) (?:the|my|our) @\d /, "");
   const [, item] = SPOKEN.map((pattern) => pattern.exec(said)).find(Boolean) ?? [];
@@ -70,7 +89,8 @@ function spokenOf(clauses: readonly Clause[], reading: Reading, list: number): C
 function stretch(item: string, { from, to }: Clause, { words }: Reading): SlotValue | undefined {
   const said = item.split(" ");
   for (let at = from; at + said.length <= to; at++) {
-    if (said.every((word, i) => words[at + i].text === word)) return { kind: "text", from: at, to: at + said.length };
+    if (said.every((word, i) => words[at + i].text === word))
+      return { kind: "text", from: at, to: at + said.length, exact: true };
   }
   return undefined;
 }

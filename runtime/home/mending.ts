@@ -6,6 +6,20 @@
 import type { Command, SlotValue } from "./answer.ts";
 import { choiceOf, isEvident, isForbidden, isQuestion, speaksOfClass, WHOLE_HOME } from "./evidence.ts";
 import type { Reading } from "./reading.ts";
+import {
+  allowed,
+  colours,
+  delayed,
+  flowing,
+  here,
+  isNoCommand,
+  plural,
+  silenced,
+  spokenClass,
+  there,
+  thermostat,
+  units,
+} from "./repairs.ts";
 import { apart, changed, continued, docked, isRepeated, plain } from "./several.ts";
 import type { Entity, House } from "./types.ts";
 
@@ -17,18 +31,21 @@ const LIGHTS_OFF = /\b(off|out|kill|douse)\b/;
 const EVERYTHING = /\b(everything|whatever|all of it|the lot)\b/;
 const LESS_THAN_A_TEMPERATURE = 10;
 
+const REPAIRS = [here, spokenClass, colours, flowing, silenced, plural, delayed, thermostat, units];
+
 /** Rules over one sentence: each takes a command and gives it back, or another. */
 class Mending {
   readonly text: string;
 
   constructor(
-    private readonly reading: Reading,
-    private readonly house: House,
+    readonly reading: Reading,
+    readonly house: House,
   ) {
     this.text = reading.words.map(({ text }) => text).join(" ");
   }
 
   mend(command: Command, alone: boolean): Command {
+    const repaired = REPAIRS.reduce((one, repair) => repair(one, this), command);
     const steps = [
       this.timer,
       this.valve,
@@ -45,7 +62,7 @@ class Mending {
       this.resumed,
       this.removed,
     ];
-    const mended = steps.reduce((one, step) => step.call(this, one), command);
+    const mended = steps.reduce((one, step) => step.call(this, one), repaired);
     return alone ? this.pointed(mended) : mended;
   }
 
@@ -313,13 +330,15 @@ export function mend(commands: readonly Command[], reading: Reading, house: Hous
   const excepted = commands.some(({ slots }) => slots.has("except"));
   if (commands.length === 1 && !excepted && isForbidden(mending.text) && commands[0].intent !== "HassNevermind")
     return [];
-  const mended = docked(continued(apart(commands, reading)), mending.text).map((command) =>
-    mending.mend(command, commands.length === 1),
+  if (isNoCommand(commands, mending)) return [];
+  const kept = allowed(commands, reading);
+  const mended = there(docked(continued(apart(kept, reading)), mending.text), mending.text).map((command) =>
+    mending.mend(command, kept.length === 1),
   );
   return mended.filter(
     (command, i) =>
       command.intent !== "" &&
-      isEvident(command, mending.text) &&
+      isEvident(command, mending.text, mended.length === 1) &&
       !mended.slice(0, i).some((earlier) => isRepeated(command, earlier)),
   );
 }

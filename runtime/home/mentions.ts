@@ -167,6 +167,54 @@ function alike(index: Index, joined: string): { name: Name; likeness: number } |
   return best;
 }
 
+/** Of the letters that must be right where only the sound is. */
+const LEAST_LETTERS = 0.4;
+/** Two names that are about as near are none. */
+const NEARER = 0.05;
+
+/** The thing whose name sounds most like some words, though it is written otherwise: "stow bee" is Staubi. */
+export function soundingLike(
+  words: readonly Word[],
+  house: House,
+): Pick<Mention, "candidates" | "likeness"> | undefined {
+  const joined = joinedOf(words);
+  const sound = soundOf(joined);
+  const found = new Map<Name, number>();
+  for (const key of spread(sound)) {
+    for (const name of indexOf(house).sounds.get(key) ?? []) {
+      if (found.size >= MOST_COMPARED) break;
+      if (found.has(name)) continue;
+      const longest = Math.max(joined.length, name.joined.length);
+      const letters = 1 - distance(joined, name.joined, longest) / longest;
+      const same = soundOf(name.joined) === sound;
+      // Few consonants say little.
+      const least = sound.length >= 4 ? LEAST_LETTERS : same ? LEAST_LETTERS + 0.15 : 1;
+      found.set(name, letters >= least ? letters + (same ? 0.2 : 0) : 0);
+    }
+  }
+  const [best, next] = [...found].filter(([, worth]) => worth > 0).sort(([, a], [, b]) => b - a);
+  if (!best || (next && best[1] - next[1] < NEARER)) return undefined;
+  const candidates = best[0].candidates.filter(({ kind }) => kind === "entity");
+  return candidates.length > 0 ? { candidates, likeness: Math.min(0.99, best[1]) } : undefined;
+}
+
+const VERBS = new Set(
+  "stop start open close lock unlock pause play resume mute unmute cancel set add next previous".split(" "),
+);
+
+/** Whether a name that is also a command is one: "Stop" in "stop the radio", but not in "stop" and "stop please". */
+function isVerbHere(words: readonly Word[], from: number, to: number): boolean {
+  const begins = from === 0 || /^(?:and|then|please)$/.test(words[from - 1].text);
+  const next = words[to]?.text;
+  return (
+    to - from === 1 &&
+    begins &&
+    VERBS.has(words[from].text) &&
+    next !== undefined &&
+    !/^(?:please|now|on|off)$/.test(next)
+  );
+}
+
 function spansOf(words: readonly Word[], index: Index): Span[] {
   const spans: Span[] = [];
   for (let from = 0; from < words.length; from++) {
@@ -174,6 +222,7 @@ function spansOf(words: readonly Word[], index: Index): Span[] {
       const part = words.slice(from, to);
       const joined = joinedOf(part);
       const name = index.exact.get(joined);
+      if (name && isVerbHere(words, from, to)) continue;
       if (name) spans.push({ from, to, candidates: name.candidates, likeness: 1, worth: joined.length ** 1.2 + 1 });
       else if (to - from <= MOST_WORDS_ALIKE && joined.length >= LEAST_ALIKE && doubtful(part)) {
         const found = alike(index, joined);

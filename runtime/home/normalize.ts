@@ -192,12 +192,21 @@ function spokenNumber(words: readonly Word[], at: number): Read | undefined {
 
 const FRACTIONS: Readonly<Record<string, number>> = { half: 50, halfway: 50, quarter: 25, third: 33 };
 
+/** What sounds like a verb, where a thing follows. */
+const SPOKEN_FIRST: Readonly<Record<string, string>> = { clothes: "close", cloze: "close", tern: "turn", luck: "lock" };
+
 /** Words that are meant otherwise where they stand: "a our", "sixty ate", "ad milk to the list". */
 function misheard(words: readonly Word[]): Word[] {
   return words.map((word, i) => {
     const before = words[i - 1]?.text ?? "";
     if (word.text === "our" && /^(an?|half)$/.test(before) && i > 0) return { ...word, text: "hour" };
     if (word.text === "ad" && i === 0) return { ...word, text: "add" };
+    const after = words[i + 1]?.text ?? "";
+    if (word.text === "of" && i === 1 && /^(turn|switch|shut)$/.test(before)) return { ...word, text: "off" };
+    if (i === 0 && SPOKEN_FIRST[word.text] && /^(the|my|our|on|off)$/.test(after))
+      return { ...word, text: SPOKEN_FIRST[word.text] };
+    if (i === 0 && words.length === 2 && /^(whirs|wears|wares)$/.test(word.text)) return { ...word, text: "where's" };
+    if (word.text === "lied" && /^(on|off|)$/.test(after)) return { ...word, text: "light" };
     const last = i === words.length - 1;
     if (last && TENS[before] !== undefined && (word.text === "ate" || word.text === "for"))
       return { ...word, text: word.text === "ate" ? "eight" : "four" };

@@ -12,6 +12,8 @@ import { idFor, tokenId } from "./tokens.ts";
 import type { House } from "./types.ts";
 
 export interface Reading {
+  /** The sentence as given. */
+  text: string;
   words: readonly Word[];
   /** In order; the first is <p1>. */
   mentions: readonly Mention[];
@@ -34,7 +36,7 @@ const MOST_KINDS = 3;
 export function read(text: string, house: House, here: boolean): Reading {
   const words = corrected(wordsOf(text)).slice(0, MOST_WORDS);
   const numbers = words.flatMap(({ value }, i) => (value === undefined ? [] : [i])).slice(0, MOST_NUMBERS);
-  return { words, mentions: mentionsIn(words, house), numbers, here, asked: /\?\s*$/.test(text) };
+  return { text, words, mentions: mentionsIn(words, house), numbers, here, asked: /\?\s*$/.test(text) };
 }
 
 /** What the candidates of a name are, at most three kinds: "<d:cover> <c:garage>", "<area>". */

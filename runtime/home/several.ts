@@ -5,7 +5,7 @@ import type { Reading } from "./reading.ts";
 
 /** A command with other slots, or none where undefined is given, and perhaps another intent. */
 export function changed(
-  { intent, slots, tokens }: Command,
+  { intent, slots, tokens, parts }: Command,
   given: Readonly<Record<string, SlotValue | undefined>>,
   named = intent,
 ): Command {
@@ -14,7 +14,8 @@ export function changed(
     if (value) next.set(slot, value);
     else next.delete(slot);
   }
-  return { intent: named, slots: next, tokens };
+  const own = parts && new Map([...parts].filter(([slot]) => !(slot in given)));
+  return { intent: named, slots: next, tokens, ...(own && { parts: own }) };
 }
 
 const ANNOUNCED =

@@ -6,6 +6,7 @@ import type { Reading } from "./reading.ts";
 interface Stretch {
   from: number;
   to: number;
+  exact?: boolean;
 }
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(" "));
@@ -20,7 +21,8 @@ const VERBS = words(
 const SORTED = words("done bought in sorted been finished packed gone here ordered got");
 
 /** A stretch with what belongs to it; `text` is the sentence as given. */
-export function whole(slot: string, { from, to }: Stretch, text: string, reading: Reading): Stretch {
+export function whole(slot: string, { from, to, exact }: Stretch, text: string, reading: Reading): Stretch {
+  if (exact) return { from, to };
   if (slot === "message") return { from, to: lastOf(reading) };
   if (slot !== "item" && slot !== "name" && slot !== "search_query") return { from, to };
   const gap = (i: number) => text.slice(reading.words[i - 1].to, reading.words[i].from);

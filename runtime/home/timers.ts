@@ -92,9 +92,50 @@ function slotsOf(groups: Record<string, string | undefined>, clause: Clause, rea
       (_, i) => i >= clause.from && said.every((word, j) => reading.words[i + j]?.text === word),
     );
     if (from < 0) return undefined;
-    slots.set("name", { kind: "text", from, to: from + said.length });
+    slots.set("name", { kind: "text", from, to: from + said.length, exact: true });
   }
   if (groups.start && !number(groups.start, groups.unit!, "start_")) return undefined;
   if (groups.by && !number(groups.by, groups.of!, "")) return undefined;
   return slots;
+}
+
+const DURATION =
+  "(?:(?<hours>\\d+) hours?)?(?: and)? ?(?:(?<minutes>\\d+) minutes?)?(?: and)? ?(?:(?<seconds>\\d+) seconds?)?";
+const EACH = new RegExp(
+  `^(?:(?:please|can you|could you|set|start|put on|begin|make|give me) )*(?:(?:a|an|the|one|1|another|other) )*(?:timers? )?(?:for )?(?:a )?${DURATION}(?: (?:timer|one|1))?(?: (?:for|on) (?:the |my |some )?(?<name>(?!\\d)[a-z']+(?: [a-z']+)?))?$`,
+);
+
+/** Several timers in one breath: "five minutes for the eggs and a ten minute one for the bacon". */
+export function timersIn(reading: Reading): Command[] | undefined {
+  const { words, numbers } = reading;
+  const text = words.map((word) => word.text);
+  if (!text.some((word) => /^(?:timers?|countdowns?)$/.test(word))) return undefined;
+  // The number that begins the second timer, and the "and" before it.
+  const ands = text.flatMap((word, i) => (word === "and" ? [i] : []));
+  for (const and of ands) {
+    const parts = [
+      [0, and],
+      [and + 1, text.length],
+    ] as const;
+    const timers = parts.map(([from, to]) => {
+      const groups = EACH.exec(text.slice(from, to).join(" ").trim())?.groups;
+      if (!groups) return undefined;
+      const slots = new Map<string, SlotValue>();
+      for (const unit of ["hours", "minutes", "seconds"]) {
+        const index = numbers.findIndex(
+          (at) => at >= from && at < to && text[at] === groups[unit] && text[at + 1]?.startsWith(unit.slice(0, -1)),
+        );
+        if (index >= 0) slots.set(unit, { kind: "number", index, minus: false });
+      }
+      if (slots.size === 0) return undefined;
+      const said = groups.name?.split(" ");
+      const at = said ? text.findIndex((_, i) => i >= from && said.every((word, j) => text[i + j] === word)) : -1;
+      if (said) slots.set("name", { kind: "text", from: at, to: at + said.length, exact: true });
+      return { intent: "HassStartTimer", slots };
+    });
+    // "One hour and ten minutes" is one timer: the second begins with words of its own, or each has a name.
+    const own = /^(?:a|an|another|the)$/.test(text[and + 1]) || timers.every((timer) => timer?.slots.has("name"));
+    if (own && timers.every((timer) => timer !== undefined)) return timers as Command[];
+  }
+  return undefined;
 }

@@ -7,6 +7,7 @@ import { mend } from "./mending.ts";
 import { idOf } from "./mentions.ts";
 import { promptOf, type Reading, read } from "./reading.ts";
 import { resolve } from "./resolve.ts";
+import { secondLook } from "./second-look.ts";
 import { shapeOf } from "./shape.ts";
 import { tokenOf } from "./tokens.ts";
 import type { Area, Explanation, House, Intent, Understanding } from "./types.ts";
@@ -37,16 +38,39 @@ export const THRESHOLD = 0.55;
 /** Understands one sentence. Throws what the model throws; E_CANCELLED where `signal` fires. */
 export async function understand(text: string, options: UnderstandOptions): Promise<Understanding> {
   const start = performance.now();
-  const { house, area: heard, phi: model, threshold = THRESHOLD, explain, signal } = options;
+  const { house, area: heard, explain } = options;
   const reading = read(text.slice(0, MOST_CHARACTERS), house, heard !== undefined);
   const finish = (intents: Intent[], confidence: number, more?: Explanation): Understanding => {
     const ms = performance.now() - start;
     return { text, intents, confidence, ms, ...(explain && { explanation: more ?? nothingRead(reading) }) };
   };
   if (reading.words.length === 0 || text.length > MOST_CHARACTERS || CONTROLS.test(text)) return finish([], 1);
-  const plain = framed(reading, text, house);
+  const plain = framed(reading, house);
   const plainly = plain && resolve(plain.commands, text, plain.reading, house, heard);
   if (plainly) return finish(plainly, 1, { ...nothingRead(reading), meant: plainly });
+  const first = await ask(text, reading, options);
+  const again = first.intents.length > 0 || first.meant.length > 0 ? undefined : secondLook(reading, house);
+  const second = again && (await ask(text, again, options));
+  const asked = second && second.intents.length > 0 ? second : first;
+  if (!explain) return finish(asked.intents, asked.confidence);
+  const { answer, meant, refused } = asked;
+  return finish(asked.intents, asked.confidence, {
+    ...nothingRead(asked.reading),
+    answer,
+    meant,
+    ...(refused !== undefined && { refused }),
+  });
+}
+
+interface Asked extends Pick<Explanation, "answer" | "meant" | "refused"> {
+  intents: Intent[];
+  confidence: number;
+  reading: Reading;
+}
+
+/** What the model makes of a sentence as it was read. */
+async function ask(text: string, reading: Reading, options: UnderstandOptions): Promise<Asked> {
+  const { house, area: heard, phi: model, threshold = THRESHOLD, signal } = options;
   const pieces = await piecesOf(model, reading);
   const { tokens, probabilities } = await answerOf(model, reading, pieces, signal);
   const commands = decodeAnswer(tokens, pieces);
@@ -58,26 +82,35 @@ export async function understand(text: string, options: UnderstandOptions): Prom
     : resolved.length > 0 && confidence < threshold
       ? `the confidence is below ${threshold}`
       : undefined;
-  const intents = refused === undefined ? resolved! : [];
-  if (!explain) return finish(intents, confidence);
-  return finish(intents, confidence, {
-    ...nothingRead(reading),
+  return {
+    intents: refused === undefined ? resolved! : [],
+    confidence,
+    reading,
     answer: tokens.map((id, i) => ({
       token: tokenOf(id) ?? wordOf(id, pieces, reading),
       probability: probabilities[i],
     })),
     meant: resolved ?? [],
-    ...(refused !== undefined && { refused }),
-  });
+    refused,
+  };
 }
 
-/** Of the commands that were kept, where those after the first were left out; else of all that was said. */
+/** Of the commands that were kept, where those after the first were left out; else of all that was said. What was mended is no longer doubtful. */
 function confidenceOf(probabilities: readonly number[], said: readonly Command[], kept: readonly Command[]): number {
   const product = (some: readonly number[]) => some.reduce((all, one) => all * one, 1);
   const [first] = kept;
   if (first && !first.tokens) return 1; // it needed no model
-  if (!first?.tokens || first.tokens[0] > 0 || kept.length === said.length) return product(probabilities);
-  return product(kept.flatMap(({ tokens }) => (tokens ? probabilities.slice(...tokens) : [])));
+  const mended = new Set(
+    said.flatMap(({ tokens, parts = [] }) => {
+      const own = kept.find((other) => other.tokens?.[0] === tokens?.[0])?.parts;
+      return [...parts].flatMap(([slot, [from, to]]) =>
+        own === undefined || own.has(slot) ? [] : Array.from({ length: to - from }, (_, i) => from + i),
+      );
+    }),
+  );
+  const own = probabilities.map((one, i) => (mended.has(i) ? 1 : one));
+  if (!first?.tokens || first.tokens[0] > 0 || kept.length === said.length) return product(own);
+  return product(kept.flatMap(({ tokens }) => (tokens ? own.slice(...tokens) : [])));
 }
 
 /** The ids of each word: the words are tokenized together, in one message, and cut apart by their lengths. */

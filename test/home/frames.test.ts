@@ -36,7 +36,7 @@ const HOUSE = houseFrom({
 /** Intents with their slots' values; undefined where the model must be asked. */
 function meant(sentence: string): string[] | undefined {
   const reading = read(sentence, HOUSE, false);
-  const plain = framed(reading, sentence, HOUSE);
+  const plain = framed(reading, HOUSE);
   if (!plain) return undefined;
   return resolve(plain.commands, sentence, plain.reading, HOUSE, undefined)?.map(({ name, slots }) =>
     [name.slice(4), ...Object.values(slots)].join(" "),

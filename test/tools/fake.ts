@@ -304,6 +304,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
       return { ...where, threads: 4, ...ESTIMATE, ...(small ? remedy : {}), ...script.estimate };
     },
     DEVICE_IDS: ["pi", "pi-4gb", "pi-zero"],
+    EMBEDDED_MODEL: "embedded.gguf",
     TARGETS: TARGETS.slice(0, 2).map((target, i) => ({ ...target, id: ["pi-zero", "pi-4gb"][i] })),
   };
   return { api, calls };

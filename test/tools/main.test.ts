@@ -27,6 +27,7 @@ test("the commands of this release", () => {
     "bench",
     "intent",
     "house",
+    "serve",
     "doctor",
   ]);
 });

@@ -16,7 +16,7 @@ import { report } from "./table.ts";
 const HELP = `npm run eval:home -- [--house FILE] [--sentences FILE] [--reader LIST] [--python PATH] [--wrong N] [--json]
 
   --house FILE       house.yaml of every sentence that names none
-  --sentences FILE   one JSON document a line; default: all five held-out houses (not spoken.jsonl and fresh.jsonl)
+  --sentences FILE   one JSON document a line; default: all five held-out houses (not spoken, fresh and blind.jsonl)
   --reader LIST      ${READERS.join(", ")}, separated by commas; default piphi
   --python PATH      a Python with tools/home/requirements.txt, for hassil; default python3
   --wrong N          shows the first N wrong answers of each reader

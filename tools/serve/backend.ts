@@ -1,0 +1,121 @@
+/** What the doors of `piphi serve` lead to: models, which are loaded behind open doors, and the house. */
+
+import { statSync } from "node:fs";
+import path from "node:path";
+import type { Home } from "../../devices/node/home/index.ts";
+import type { NodeLoadOptions, Phi } from "../../devices/node/index.ts";
+import type { Api, HomeApi } from "../context.ts";
+
+/** The name of the embedded model. */
+export const EMBEDDED_ID = "piphi-home";
+
+/** A model under the name that clients call it by. */
+export class ServedModel {
+  /** Seconds since 1970 at which its file was written. */
+  readonly created: number;
+  readonly fileBytes: number;
+  #loading: Promise<Phi> | undefined;
+  #phi: Phi | undefined;
+
+  /** @param embedded whether it is the one that understands home commands and nothing else */
+  constructor(
+    readonly id: string,
+    file: string,
+    readonly embedded: boolean,
+    private readonly open: () => Promise<Phi>,
+  ) {
+    const { mtimeMs, size } = statSync(file, { throwIfNoEntry: false }) ?? { mtimeMs: 0, size: 0 };
+    this.created = Math.floor(mtimeMs / 1000);
+    this.fileBytes = size;
+  }
+
+  /** There where it is loaded. */
+  get loaded(): Phi | undefined {
+    return this.#phi;
+  }
+
+  /** Loads it where it is not loaded yet. Rejects with what `load` throws, and tries again the next time. */
+  async phi(): Promise<Phi> {
+    this.#loading ??= this.open().then(
+      (phi) => (this.#phi = phi),
+      (error) => {
+        this.#loading = undefined;
+        throw error;
+      },
+    );
+    return this.#loading;
+  }
+
+  async unload(): Promise<void> {
+    const loading = this.#loading;
+    this.#loading = undefined;
+    this.#phi = undefined;
+    const phi = await loading?.catch(() => undefined);
+    await phi?.close();
+  }
+}
+
+export interface BackendOptions {
+  /** A model that converses, beside the embedded one. */
+  model?: string;
+  load: NodeLoadOptions;
+  /** Opens the house with the embedded model; absent where nobody told of one. */
+  openHome?: (api: HomeApi, phi: Phi) => Promise<Home>;
+  api: Api;
+  home: () => Promise<HomeApi>;
+}
+
+/** What an embedded model needs of the load options: its context is short, and it is small. */
+const EMBEDDED_OPTIONS = ["threads", "queue", "parallel"] as const;
+
+export class Backend {
+  /** The one that converses first. */
+  readonly models: readonly ServedModel[];
+  readonly embedded: ServedModel;
+  /** The model that converses, where there is one. */
+  readonly talk: ServedModel | undefined;
+  #home: Promise<Home> | undefined;
+
+  constructor(private readonly options: BackendOptions) {
+    const { model, load, api } = options;
+    const small = Object.fromEntries(EMBEDDED_OPTIONS.map((name) => [name, load[name]] as const));
+    this.embedded = new ServedModel(EMBEDDED_ID, api.EMBEDDED_MODEL, true, () => api.load(undefined, small));
+    if (model !== undefined) {
+      const id = path.basename(model).replace(/(\.pack)?\.gguf$/i, "");
+      this.talk = new ServedModel(id, model, false, () => api.load(model, load));
+    }
+    this.models = [...(this.talk ? [this.talk] : []), this.embedded];
+  }
+
+  /** Whether there is a house whose commands are understood. */
+  get knowsHouse(): boolean {
+    return this.options.openHome !== undefined;
+  }
+
+  /** The house with the model that understands its commands. Only where `knowsHouse`. */
+  home(): Promise<Home> {
+    const { home, openHome } = this.options;
+    this.#home ??= Promise.all([home(), this.embedded.phi()])
+      .then(([api, phi]) => openHome!(api, phi))
+      .catch((error) => {
+        this.#home = undefined;
+        throw error;
+      });
+    return this.#home;
+  }
+
+  /** Loads all there is; rejects with the first failure. */
+  async ready(): Promise<void> {
+    await Promise.all([...this.models.map((model) => model.phi()), this.knowsHouse ? this.home() : undefined]);
+  }
+
+  /** Whether requests are answered without waiting for a load. */
+  get isReady(): boolean {
+    return this.models.every(({ loaded }) => loaded !== undefined);
+  }
+
+  async close(): Promise<void> {
+    await (await this.#home?.catch(() => undefined))?.close();
+    await Promise.all(this.models.map((model) => model.unload()));
+  }
+}
