@@ -5,6 +5,7 @@ import { bodyLimit } from "hono/body-limit";
 import type { Serving } from "../door.ts";
 import { HttpError, httpError, ollamaError, openaiError } from "./errors.ts";
 import { hostGuard, keyGuard, originGuard } from "./guards.ts";
+import { ollamaRoutes } from "./ollama/routes.ts";
 import { openaiRoutes } from "./openai/routes.ts";
 import { operationRoutes } from "./operations.ts";
 import type { Env } from "./request.ts";
@@ -42,6 +43,7 @@ export function createApp(serving: Serving): Hono<Env> {
 
   app.route("/", operationRoutes(serving));
   app.route("/v1", openaiRoutes(serving));
+  app.route("/api", ollamaRoutes(serving));
 
   app.notFound((c) => {
     const error = new HttpError(404, "unknown_url", `There is no ${c.req.method} ${c.req.path.slice(0, 200)} here.`);
