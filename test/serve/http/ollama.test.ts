@@ -52,7 +52,7 @@ it("generates, raw and not, and holds answers to a format", async () => {
     additionalProperties: false,
   };
   const held = await client.generate({ model: "talker", prompt: "the light", format, options: { num_predict: 80 } });
-  expect(JSON.parse(held.response)).toEqual({ on: expect.any(Boolean) });
+  expect(JSON.parse(held.response ?? "")).toEqual({ on: expect.any(Boolean) });
 });
 
 it("calls Home Assistant's intents, and says what was done when their results are there", async () => {
