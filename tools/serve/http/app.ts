@@ -8,10 +8,11 @@ import { hostGuard, keyGuard, originGuard } from "./guards.ts";
 import { ollamaRoutes } from "./ollama/routes.ts";
 import { openaiRoutes } from "./openai/routes.ts";
 import { operationRoutes } from "./operations.ts";
+import { pageRoutes } from "./page.ts";
 import type { Env } from "./request.ts";
 
 /** What anybody may ask who comes from a known host: nothing of it is anybody's. */
-const OPEN_PATHS = new Set(["/health", "/ready"]);
+const OPEN_PATHS = new Set(["/health", "/ready", "/", "/page.css", "/page.js"]);
 
 export function createApp(serving: Serving): Hono<Env> {
   const { settings, keys, metrics, log } = serving;
@@ -41,6 +42,7 @@ export function createApp(serving: Serving): Hono<Env> {
   };
   app.use(bodyLimit({ maxSize, onError: tooLarge }));
 
+  app.route("/", pageRoutes(serving));
   app.route("/", operationRoutes(serving));
   app.route("/v1", openaiRoutes(serving));
   app.route("/api", ollamaRoutes(serving));
