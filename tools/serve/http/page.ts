@@ -63,7 +63,7 @@ export function pageRoutes(serving: Serving): Hono<Env> {
     });
   }
   routes.get("/server", async (c) => c.json(await stateOf(serving)));
-  routes.post("/home/understand", (c) => understand(serving, c));
+  routes.post("/understand", (c) => understand(serving, c));
   routes.post("/tokenize", async (c) => {
     const { text, model } = await readBody(c, textBody);
     return c.json(await (await modelNamed(serving, model ?? undefined).phi()).tokenize(text));

@@ -178,7 +178,7 @@ at<HTMLFormElement>("command").addEventListener("submit", async (event) => {
   try {
     const text = at<HTMLInputElement>("sentence").value;
     const area = at<HTMLSelectElement>("area").value || undefined;
-    place.replaceChildren(list(rowsOf(await call("home/understand", { text, area }))));
+    place.replaceChildren(list(rowsOf(await call("understand", { text, area }))));
   } catch (error) {
     place.textContent = messageOf(error);
   }
