@@ -60,24 +60,26 @@ function findEntry(name: string): Entry {
   throw usageError(`Unknown ${what} "${name}".${hint}`);
 }
 
-async function dispatch([name, ...args]: string[], context: Context): Promise<void> {
+/** Returns true where the work ends by a signal, as it should. */
+async function dispatch([name, ...args]: string[], context: Context): Promise<boolean> {
   const { stdout } = context;
   if (name === "--version" || name === "-v" || name === "version") {
     stdout.write(`${packageJson.version}\n`);
-    return;
+    return false;
   }
   const wantsHelp = name === undefined || name === "help" || name === "--help" || name === "-h";
   const topic = wantsHelp ? args[0] : undefined;
   if (wantsHelp && topic === undefined) {
     const summaries = Object.entries(COMMANDS).map(([command, entry]) => [command, entry.summary] as const);
     stdout.write(generalHelp(packageJson.version, summaries));
-    return;
+    return false;
   }
   const { summary, load } = findEntry(topic ?? name);
   const command = await load();
   const { values, words } = parseOptions(args, { ...command.options, ...COMMON_OPTIONS });
   if (topic !== undefined || values.help) stdout.write(commandHelp(topic ?? name, summary, command));
   else await command.run(values, words, context);
+  return command.untilInterrupted ?? false;
 }
 
 /** Ends the work when the reader of stdout leaves (`piphi run … | head -c 5`) or the disk behind it is full. */
@@ -112,8 +114,8 @@ export async function main(argv: string[], host: Host): Promise<number> {
   const interrupted = () => SIGNAL_CODES[String(host.interrupt.reason)] ?? SIGNAL_CODES.SIGINT;
   let code = 0;
   try {
-    await dispatch(argv, context);
-    if (host.interrupt.aborted) code = interrupted();
+    const ended = await dispatch(argv, context);
+    if (host.interrupt.aborted && !ended) code = interrupted();
   } catch (error) {
     if (output.failure === undefined && !(host.interrupt.aborted && !json)) code = reportError(error, json, host);
     if (host.interrupt.aborted) code = interrupted();

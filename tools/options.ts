@@ -29,6 +29,8 @@ export interface Command<Table extends OptionTable = OptionTable> {
   /** Paragraphs that the table of options cannot say. */
   readonly notes?: readonly string[];
   readonly options: Table;
+  /** It runs until a signal tells it to end, which is no failure then. */
+  readonly untilInterrupted?: boolean;
   readonly examples: readonly (readonly [line: string, does: string])[];
   run(values: Values<Table>, words: string[], context: Context): Promise<void>;
 }

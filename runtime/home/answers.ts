@@ -107,7 +107,8 @@ export function spokenTemplate(house: House, intent: Intent, sentence: string): 
   const template = responseTemplate(house, intent, sentence);
   if (template === undefined) return undefined;
   const needs = openSlots(template, intent).map((slot) => `slots.${slot} is defined`);
-  if (usesQuery(template)) needs.push("query is defined");
+  const matched = usesState(template) ? "query is defined and (query.matched or state)" : "query is defined";
+  if (usesQuery(template)) needs.push(matched);
   else if (usesState(template)) needs.push("state");
   return needs.length === 0 ? template : `{% if ${needs.join(" and ")} %}${template}{% endif %}`;
 }

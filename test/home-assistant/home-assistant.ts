@@ -18,6 +18,7 @@ interface Reply {
   type: string;
   success: boolean;
   result: unknown;
+  event?: unknown;
   error?: { message: string };
 }
 
@@ -71,6 +72,7 @@ async function onboard(): Promise<string> {
 
 export class HomeAssistant {
   #id = 0;
+  readonly #events = new Map<number, (event: unknown) => void>();
   readonly #waiting = new Map<number, (reply: Reply) => void>();
   /** A long-lived access token. */
   token = "";
@@ -81,7 +83,8 @@ export class HomeAssistant {
   ) {
     socket.on("message", (text) => {
       const reply = JSON.parse(String(text)) as Reply;
-      this.#waiting.get(reply.id)?.(reply);
+      if (reply.type === "event") this.#events.get(reply.id)?.(reply.event);
+      else this.#waiting.get(reply.id)?.(reply);
     });
   }
 
@@ -151,6 +154,23 @@ export class HomeAssistant {
     const flow = await this.post(where, { handler: [entry, kind], show_advanced_options: false });
     const done = await this.post(`${where}/${String(flow.flow_id)}`, answers);
     if (done.type !== "create_entry") throw new Error(`${kind}: ${JSON.stringify(done).slice(0, 500)}`);
+  }
+
+  /** Adds a Wyoming service on this machine, as soon as it listens. */
+  addService(port: number): Promise<string> {
+    const answers = { host: "127.0.0.1", port };
+    return until("a Wyoming service", 30_000, () => this.addIntegration("wyoming", answers));
+  }
+
+  /** Renders a template as Home Assistant does; throws where it fails. */
+  async render(template: string, variables: Record<string, unknown>): Promise<void> {
+    const id = this.#id + 1;
+    const event = new Promise<unknown>((resolve) => this.#events.set(id, resolve));
+    await this.command("render_template", { template, variables, report_errors: true });
+    const { error } = (await event) as { error?: string };
+    this.#events.delete(id);
+    await this.command("unsubscribe_events", { subscription: id });
+    if (error) throw new Error(`${error}: ${template}`);
   }
 
   /** The conversation agent whose id begins so: it appears some moments after its integration. */

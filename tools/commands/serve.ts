@@ -57,6 +57,7 @@ export const serve = defineCommand({
     "SIGTERM lets running answers end; a second one does not wait.",
   ],
   options: FLAGS,
+  untilInterrupted: true,
   examples: [
     ["piphi serve", "home commands, and http://127.0.0.1:11435 for clients"],
     ["piphi serve phi-2.Q4_0.gguf --house house.yaml", "the house's commands, and talk by Phi-2"],
@@ -75,8 +76,9 @@ export const serve = defineCommand({
     const api = await context.api();
     const openHome = await houseOpener(settings, context);
     const load = { ...toLoadOptions(settings), parallel: settings.parallel, queue: settings.queue };
-    const backend = new Backend({ model, load, openHome, api, home: context.home });
     const log = openLog(settings, context.stderr);
+    const onUnreachable = ({ message, code }: PiPhiError) => log.warn({ code }, `${message} Trying again.`);
+    const backend = new Backend({ model, load, openHome, api, home: context.home, onUnreachable });
     const metrics = new Metrics(backend);
     const alive = () => Promise.all(backend.models.map(({ loaded }) => loaded?.status()));
     const notifier = systemdNotifier(context.env, alive);

@@ -4,7 +4,9 @@ import { statSync } from "node:fs";
 import path from "node:path";
 import type { Home } from "../../devices/node/home/index.ts";
 import type { NodeLoadOptions, Phi } from "../../devices/node/index.ts";
+import { PiPhiError } from "../../runtime/errors.ts";
 import type { Api, HomeApi } from "../context.ts";
+import { pause } from "./pause.ts";
 
 /** The name of the embedded model. */
 export const EMBEDDED_ID = "piphi-home";
@@ -63,7 +65,14 @@ export interface BackendOptions {
   openHome?: (api: HomeApi, phi: Phi) => Promise<Home>;
   api: Api;
   home: () => Promise<HomeApi>;
+  /** Milliseconds between attempts to reach Home Assistant: the first, the longest. Default: 1 and 30 seconds. */
+  retry?: readonly [number, number];
+  /** Called when Home Assistant cannot be reached at first. */
+  onUnreachable?: (error: PiPhiError) => void;
 }
+
+/** How long whoever asks waits for a house that cannot be reached yet (ms). */
+const PATIENCE_MS = 3000;
 
 /** What an embedded model needs of the load options: its context is short, and it is small. */
 const EMBEDDED_OPTIONS = ["threads", "queue", "parallel"] as const;
@@ -75,6 +84,9 @@ export class Backend {
   /** The model that converses, where there is one. */
   readonly talk: ServedModel | undefined;
   #home: Promise<Home> | undefined;
+  /** Why Home Assistant could not be reached the last time. */
+  #unreachable: PiPhiError | undefined;
+  readonly #stop = new AbortController();
 
   constructor(private readonly options: BackendOptions) {
     const { model, load, api } = options;
@@ -92,21 +104,53 @@ export class Backend {
     return this.options.openHome !== undefined;
   }
 
-  /** The house with the model that understands its commands. Only where `knowsHouse`. */
-  home(): Promise<Home> {
-    const { home, openHome } = this.options;
-    this.#home ??= Promise.all([home(), this.embedded.phi()])
-      .then(([api, phi]) => openHome!(api, phi))
-      .catch((error) => {
-        this.#home = undefined;
-        throw error;
-      });
-    return this.#home;
+  /**
+   * The house with the model that understands its commands. Only where `knowsHouse`. Rejects with E_HOME_ASSISTANT where that
+   * cannot be reached yet, so that whoever asks hears why.
+   */
+  async home(): Promise<Home> {
+    this.#home ??= this.#openHome().catch((error) => {
+      this.#home = undefined;
+      throw error;
+    });
+    for (;;) {
+      const waited = new AbortController();
+      const late = pause(PATIENCE_MS, waited.signal).then(() => undefined);
+      const home = await Promise.race([this.#home, late]).finally(() => waited.abort());
+      if (home !== undefined) return home;
+      if (this.#unreachable !== undefined) throw this.#unreachable;
+    }
   }
 
-  /** Loads all there is; rejects with the first failure. */
+  /** Home Assistant may start later than this: it is tried again until it is there. */
+  async #openHome(): Promise<Home> {
+    const { home, openHome, retry: [shortest, longest] = [1000, 30_000], onUnreachable } = this.options;
+    const [api, phi] = await Promise.all([home(), this.embedded.phi()]);
+    for (let wait = shortest; ; wait = Math.min(longest, 2 * wait)) {
+      try {
+        const opened = await openHome!(api, phi);
+        this.#unreachable = undefined;
+        return opened;
+      } catch (error) {
+        if (!(error instanceof PiPhiError) || error.code !== "E_HOME_ASSISTANT") throw error;
+        if (this.#unreachable === undefined) onUnreachable?.(error);
+        this.#unreachable = error;
+        await pause(wait, this.#stop.signal);
+        if (this.#stop.signal.aborted) throw error;
+      }
+    }
+  }
+
+  /** Loads all there is, and waits for Home Assistant; rejects with the first failure that no later attempt can mend. */
   async ready(): Promise<void> {
-    await Promise.all([...this.models.map((model) => model.phi()), this.knowsHouse ? this.home() : undefined]);
+    const house = async () => {
+      if (!this.knowsHouse) return;
+      await this.home().catch((error) => {
+        if (this.#home === undefined) throw error;
+      });
+      await this.#home;
+    };
+    await Promise.all([...this.models.map((model) => model.phi()), house()]);
   }
 
   /** Whether requests are answered without waiting for a load. */
@@ -115,6 +159,7 @@ export class Backend {
   }
 
   async close(): Promise<void> {
+    this.#stop.abort();
     await (await this.#home?.catch(() => undefined))?.close();
     await Promise.all(this.models.map((model) => model.unload()));
   }

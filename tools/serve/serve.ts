@@ -5,8 +5,9 @@ import { plural } from "../output.ts";
 import type { Door, OpenDoor, Serving } from "./door.ts";
 import { httpDoor } from "./http/door.ts";
 import type { Notifier } from "./notify.ts";
+import { wyomingDoor } from "./wyoming/door.ts";
 
-export const DOORS: readonly OpenDoor[] = [httpDoor];
+export const DOORS: readonly OpenDoor[] = [httpDoor, wyomingDoor];
 
 export interface ServeOptions extends Serving {
   /** Fires when it is to end. */
@@ -44,7 +45,8 @@ export async function runServer(options: ServeOptions, open: readonly OpenDoor[]
         notifier.tell("READY=1");
       },
       (error) => {
-        failure = error;
+        // Told to end while it loads: no failure.
+        if (!signal.aborted) failure = error;
         resolve();
       },
     );

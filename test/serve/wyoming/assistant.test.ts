@@ -35,6 +35,7 @@ async function client(parts: AssistantParts): Promise<WyomingClient> {
       limits: CONNECTION_LIMITS,
       onTurn: () => undefined,
     },
+    10,
   );
   toClose.push(() => listening.close(0));
   const { address } = listening;

@@ -1,57 +1,15 @@
 /** The door without a model: a stand-in answers, so that each test says what it needs of it. */
 
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
 import fs from "node:fs";
-import net from "node:net";
 import path from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { PiPhiError } from "../../../runtime/errors.ts";
-import { CONNECTION_LIMITS, type ConnectionLimits } from "../../../tools/serve/wyoming/connection.ts";
 import { encodeEvent } from "../../../tools/serve/wyoming/framing.ts";
 import { History, type Message } from "../../../tools/serve/wyoming/history.ts";
-import { infoOf } from "../../../tools/serve/wyoming/info.ts";
-import { addressText, type Listening, listenWyoming, parseAddress } from "../../../tools/serve/wyoming/listen.ts";
-import type { Assistant } from "../../../tools/serve/wyoming/turn.ts";
+import { addressText, parseAddress } from "../../../tools/serve/wyoming/listen.ts";
 import { temporaryPath } from "../../fixtures/temporary.ts";
-import { WyomingClient } from "../../fixtures/wyoming.ts";
-
-const TURN_ON = { name: "HassTurnOn", slots: { name: "Lamp" }, text: "Turned on {{ slots.name }}" };
-const open: Listening[] = [];
-const clients: WyomingClient[] = [];
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.close();
-  await Promise.all(open.splice(0).map((one) => one.close(0)));
-});
-
-interface Setup extends Partial<Assistant> {
-  limits?: Partial<ConnectionLimits>;
-  address?: string;
-}
-
-async function serve({ limits, address = "tcp://127.0.0.1:0", ...assistant }: Setup = {}) {
-  const turns: string[] = [];
-  const history = new History();
-  const listening = await listenWyoming(parseAddress(address), {
-    assistant: { ready: async () => {}, knowsHouse: true, understand: async () => [], ...assistant },
-    history,
-    info: () => infoOf({ version: "1.2.3" }),
-    limits: { ...CONNECTION_LIMITS, ...limits },
-    onTurn: (outcome) => turns.push(outcome),
-  });
-  open.push(listening);
-  const where = listening.address;
-  const port = where.kind === "tcp" ? where.port : where.kind === "unix" ? where.path : 0;
-  const connect = async () => {
-    const client = await WyomingClient.connect(port);
-    clients.push(client);
-    return client;
-  };
-  return { listening, port, connect, turns, history, client: await connect() };
-}
-
-const never = (signal: AbortSignal) =>
-  new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(new Error("aborted"))));
+import { never, serve, TURN_ON } from "../../fixtures/wyoming-service.ts";
 
 describe("addresses", () => {
   it.each(["tcp://127.0.0.1:10400", "tcp://[::1]:0", "unix:///run/piphi.sock", "stdio://"])("%s", (uri) => {
@@ -75,9 +33,8 @@ describe("addresses", () => {
     expect((await client.next())?.type).toBe("pong");
     await expect(serve({ address: `unix://${file}` })).rejects.toThrow("in use");
     await listening.close(0);
-    open.splice(0);
     const script = `require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))`;
-    const { spawnSync } = await import("node:child_process");
+
     spawnSync(process.execPath, ["-e", script, file]);
     expect(fs.lstatSync(file).isSocket()).toBe(true);
     await serve({ address: `unix://${file}` });
@@ -281,120 +238,4 @@ describe("conversation", () => {
     history.add("d", "said", "d");
     expect(history.of("b")).toEqual([]);
   });
-});
-
-describe("clients that do harm", () => {
-  it.each(["nonsense\n", '{"type":"x","data_length":99999999999}\n', "GET / HTTP/1.1\r\n\r\n"])(
-    "%j closes its connection, and no other",
-    async (bytes) => {
-      const { client, connect } = await serve({ understand: async () => [TURN_ON] });
-      const other = await connect();
-      client.raw(bytes);
-      expect((await client.next())?.type).toBe("error");
-      expect(await client.next()).toBeUndefined();
-      expect((await other.turn("on"))[0].type).toBe("intent");
-    },
-  );
-
-  it("slow ones are let go, while those between events may wait", async () => {
-    const { client, connect } = await serve({ limits: { event: 50 } });
-    const patient = await connect();
-    client.raw('{"type":');
-    const trickle = setInterval(() => client.raw(" "), 5);
-    expect(await client.next()).toBeUndefined();
-    clearInterval(trickle);
-    patient.send("ping");
-    expect((await patient.next())?.type).toBe("pong");
-  });
-
-  it("idle ones are let go at last, but not while they wait for an answer", async () => {
-    let done = () => {};
-    const answered = new Promise<void>((resolve) => {
-      done = resolve;
-    });
-    const { client, connect } = await serve({
-      limits: { idle: 50 },
-      understand: async () => {
-        await answered;
-        return [TURN_ON];
-      },
-    });
-    const waiting = await connect();
-    waiting.send("transcript", { text: "on" });
-    expect(await client.next()).toBeUndefined();
-    await new Promise((resolve) => setTimeout(resolve, 120));
-    done();
-    expect((await waiting.next())?.type).toBe("intent");
-  });
-
-  it("those that ask and never read are let go, and keep little memory", async () => {
-    const { port, connect } = await serve({ limits: { write: 50 } });
-    const greedy = net.connect(Number(port), "127.0.0.1").pause();
-    greedy.on("error", () => undefined);
-    await once(greedy, "connect");
-    greedy.write(Buffer.from('{"type":"describe"}\n'.repeat(50_000)));
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    let received = 0;
-    greedy.on("data", ({ length }) => {
-      received += length;
-    });
-    greedy.resume();
-    await once(greedy, "close");
-    expect(received).toBeLessThan(10 * 2 ** 20);
-    const honest = await connect();
-    honest.send("ping");
-    expect((await honest.next())?.type).toBe("pong");
-  });
-
-  it("a thousand connections that say nothing keep nobody out", async () => {
-    const { port, connect, client } = await serve({ understand: async () => [TURN_ON] });
-    const sockets = await Promise.all(
-      Array.from({ length: 1000 }, async () => {
-        const socket = net.connect(Number(port), "127.0.0.1");
-        socket.on("error", () => undefined);
-        await once(socket, "connect");
-        return socket;
-      }),
-    );
-    expect((await (await connect()).turn("on"))[0].type).toBe("intent");
-    expect(await client.next()).toBeUndefined();
-    for (const socket of sockets) socket.destroy();
-  });
-
-  it("many sentences at once on one connection are answered one after the other", async () => {
-    let running = 0;
-    let most = 0;
-    const { client } = await serve({
-      understand: async () => {
-        most = Math.max(most, ++running);
-        await new Promise((resolve) => setImmediate(resolve));
-        running--;
-        return [TURN_ON];
-      },
-    });
-    for (let i = 0; i < 100; i++) client.send("transcript", { text: "on", context: { conversation_id: `${i}` } });
-    const ids: unknown[] = [];
-    for (let i = 0; i < 100; i++) ids.push((await client.next())?.data.context);
-    expect(ids).toEqual(Array.from({ length: 100 }, (_, i) => ({ conversation_id: `${i}` })));
-    expect(most).toBe(1);
-  });
-});
-
-it("closing answers what was asked, takes nobody new, and waits no longer than it was told", async () => {
-  let done = () => {};
-  const { client, listening, port, connect } = await serve({
-    understand: (text, _, signal) =>
-      text === "never" ? never(signal) : new Promise((resolve) => (done = () => resolve([TURN_ON]))),
-  });
-  const stuck = await connect();
-  stuck.send("transcript", { text: "never" });
-  client.send("transcript", { text: "on" });
-  client.send("ping");
-  await client.next();
-  const closing = listening.close(200);
-  await expect(WyomingClient.connect(port)).rejects.toThrow();
-  done();
-  expect((await client.next())?.type).toBe("intent");
-  await closing;
-  expect(await stuck.next()).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 /** What answers sentences: commands by the embedded model in the light of the house, the rest by a model that converses. */
 
 import { areaCalled, type Home } from "../../../devices/node/home/index.ts";
-import type { ChatMessage, Phi } from "../../../devices/node/index.ts";
+import type { ChatMessage, GenerateResult, Phi } from "../../../devices/node/index.ts";
 import { PiPhiError } from "../../../runtime/errors.ts";
 import { housePrompt } from "../house-prompt.ts";
 import type { Message } from "./history.ts";
@@ -12,6 +12,10 @@ export interface AssistantParts {
   home?: () => Promise<Home>;
   /** A model that converses; absent where there is only the embedded one. */
   talk?: () => Promise<Pick<Phi, "chat">>;
+  /** An answer may take so long. Default: 600. */
+  seconds?: number;
+  /** Called with what an answer took. */
+  onAnswer?(result: GenerateResult): void;
 }
 
 /** An answer is listened to: about half a minute of speech. */
@@ -26,14 +30,17 @@ async function* converse(
   talk: Pick<Phi, "chat">,
   home: Home | undefined,
   messages: readonly Message[],
-  signal: AbortSignal,
+  gone: AbortSignal,
+  { seconds = 600, onAnswer }: Pick<AssistantParts, "seconds" | "onAnswer">,
 ): AsyncGenerator<string, void> {
+  const signal = AbortSignal.any([gone, AbortSignal.timeout(seconds * 1000)]);
   const system: ChatMessage = { role: "system", content: housePrompt(home, messages.at(-1)!.content) };
   for (let from = 0; ; from += 2) {
     try {
-      const given = [system, ...messages.slice(from)];
-      for await (const { text } of talk.chat(given, { maxTokens: MOST_TOKENS, signal })) if (text !== "") yield text;
-      signal.throwIfAborted();
+      const answer = talk.chat([system, ...messages.slice(from)], { maxTokens: MOST_TOKENS, signal });
+      for await (const { text } of answer) if (text !== "") yield text;
+      gone.throwIfAborted();
+      onAnswer?.(await answer);
       return;
     } catch (error) {
       const tooLong = error instanceof PiPhiError && error.code === "E_PROMPT_TOO_LONG";
@@ -42,7 +49,8 @@ async function* converse(
   }
 }
 
-export function assistantOf({ home, talk }: AssistantParts): Assistant {
+export function assistantOf(parts: AssistantParts): Assistant {
+  const { home, talk } = parts;
   return {
     knowsHouse: home !== undefined,
     async ready() {
@@ -55,7 +63,7 @@ export function assistantOf({ home, talk }: AssistantParts): Assistant {
     },
     ...(talk && {
       async *converse(messages: readonly Message[], signal: AbortSignal) {
-        yield* converse(await talk(), await home?.(), messages, signal);
+        yield* converse(await talk(), await home?.(), messages, signal, parts);
       },
     }),
   };

@@ -14,8 +14,19 @@ export interface Service {
   /** The answer to `describe`. */
   info(): EventData;
   limits: ConnectionLimits;
-  /** Called after each sentence, with how it ended ("intent", "handled" …) and how long it took (ms). */
-  onTurn(outcome: string, ms: number): void;
+  /** Called after each sentence. */
+  onTurn(turn: EndedTurn): void;
+}
+
+export interface EndedTurn {
+  /** "transcript" or "recognize" */
+  event: string;
+  /** "intent", "handled", "not-recognized", "error", or "gone" where the client left before */
+  outcome: string;
+  ms: number;
+  said: string;
+  /** Texts that were handed over. */
+  answered: string;
 }
 
 export interface ConnectionLimits {
@@ -141,13 +152,15 @@ export class Connection {
   async #answer(turn: WyomingEvent): Promise<void> {
     const { assistant, history, onTurn } = this.service;
     const start = performance.now();
-    let outcome = "gone";
+    const ended: EndedTurn = { event: turn.type, outcome: "gone", ms: 0, said: String(turn.data.text), answered: "" };
     for await (const event of answerTurn(turn, assistant, history, this.#gone.signal)) {
       this.#send(event);
       if (this.stream.writableNeedDrain) await this.#drain();
-      if (FINAL.has(event.type)) outcome = event.type === "intents-stop" ? "intent" : event.type;
+      if (!FINAL.has(event.type)) continue;
+      ended.outcome = event.type === "intents-stop" ? "intent" : event.type;
+      ended.answered += event.data.text ?? "";
     }
-    onTurn(outcome, performance.now() - start);
+    onTurn({ ...ended, ms: performance.now() - start });
   }
 
   #send(event: WyomingEvent): void {

@@ -5,6 +5,7 @@ import fs from "node:fs";
 import net, { type AddressInfo } from "node:net";
 import { Duplex } from "node:stream";
 import { PiPhiError } from "../../../runtime/errors.ts";
+import { pause } from "../pause.ts";
 import { Connection, type Service } from "./connection.ts";
 
 export type Address = { kind: "tcp"; host: string; port: number } | { kind: "unix"; path: string } | { kind: "stdio" };
@@ -37,9 +38,6 @@ export interface Listening {
   close(grace: number): Promise<void>;
 }
 
-/** One client more than this, and the one that was silent longest is let go. */
-const MOST_CONNECTIONS = 256;
-
 function cannotListen(address: Address, { code, message }: NodeJS.ErrnoException): PiPhiError {
   const where = addressText(address);
   if (code === "EADDRINUSE") {
@@ -67,10 +65,13 @@ async function removeLeftover(path: string): Promise<void> {
 class Clients {
   readonly #all = new Set<Connection>();
 
-  constructor(readonly service: Service) {}
+  constructor(
+    readonly service: Service,
+    readonly most: number,
+  ) {}
 
   add(stream: Duplex): Connection {
-    if (this.#all.size >= MOST_CONNECTIONS) this.#makeRoom();
+    if (this.#all.size >= this.most) this.#makeRoom();
     const connection = new Connection(stream, this.service);
     this.#all.add(connection);
     stream.on("close", () => this.#all.delete(connection));
@@ -85,36 +86,31 @@ class Clients {
   }
 
   async close(grace: number): Promise<void> {
-    const { promise, cancel } = sleep(grace);
-    await Promise.race([Promise.all([...this.#all].map((one) => one.drained())), promise]);
-    cancel();
+    const drained = new AbortController();
+    const late = pause(grace, drained.signal);
+    await Promise.race([Promise.all([...this.#all].map((one) => one.drained())), late]);
+    drained.abort();
     for (const one of this.#all) one.close();
   }
 }
 
-function sleep(ms: number) {
-  let cancel = () => {};
-  const promise = new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    cancel = () => clearTimeout(timer);
-  });
-  return { promise, cancel };
-}
-
 /** The process's own streams are the one client. */
 function serveStdio(service: Service): Listening {
-  const clients = new Clients(service);
+  const clients = new Clients(service, 1);
   const stream = Duplex.from({ readable: process.stdin, writable: process.stdout });
   const ended = new Promise<void>((resolve) => stream.on("close", resolve));
   clients.add(stream);
   return { address: { kind: "stdio" }, ended, close: (grace) => clients.close(grace) };
 }
 
-/** Throws E_USAGE where it cannot listen there. */
-export async function listenWyoming(address: Address, service: Service): Promise<Listening> {
+/**
+ * @param most connections: with one more, the one that was silent longest is let go
+ * @throws PiPhiError E_USAGE where it cannot listen there
+ */
+export async function listenWyoming(address: Address, service: Service, most: number): Promise<Listening> {
   if (address.kind === "stdio") return serveStdio(service);
   if (address.kind === "unix") await removeLeftover(address.path);
-  const clients = new Clients(service);
+  const clients = new Clients(service, most);
   // A client may close its half and wait for the answer.
   const server = net.createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
     clients.add(socket);
@@ -130,14 +126,16 @@ export async function listenWyoming(address: Address, service: Service): Promise
   // Where there are no file descriptors left, a client waits, and the others go on.
   server.on("error", () => undefined);
   const port = address.kind === "tcp" ? (server.address() as AddressInfo).port : 0;
+  const close = async (grace: number) => {
+    const closed = once(server, "close");
+    server.close();
+    await clients.close(grace);
+    await closed;
+  };
+  let closing: Promise<void> | undefined;
   return {
     address: address.kind === "tcp" ? { ...address, port } : address,
     ended: new Promise(() => undefined),
-    async close(grace) {
-      const closed = once(server, "close");
-      server.close();
-      await clients.close(grace);
-      await closed;
-    },
+    close: (grace) => (closing ??= close(grace)),
   };
 }
