@@ -171,6 +171,11 @@ export interface ModelInfo {
   kv: "int8" | "f16";
   kernel: string;
   threads: number;
+  /**
+   * How the threads work together: on one memory, or by messages, each with a share of the weights in a memory of its own
+   * (browsers that share no memory).
+   */
+  sharing: "memory" | "messages" | "none";
   /** Weight bytes read for each generated token. */
   bytesPerToken: number;
   memory: MemoryUse;

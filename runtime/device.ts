@@ -66,7 +66,8 @@ export interface WasiHost {
 
 /** A thread that has been started; messages are structured clones. */
 export interface Thread {
-  post(message: unknown): void;
+  /** `transfer` moves along instead of being copied. */
+  post(message: unknown, transfer?: Transferable[]): void;
   onMessage(listener: (message: unknown) => void): void;
   /** Called once if the thread dies by itself. */
   onFailure(listener: (error: Error) => void): void;
@@ -169,4 +170,6 @@ export interface Device {
   wasi(memory: WebAssembly.Memory): WasiHost;
   /** Starts a worker: a member of the engine's team, or the reader of its weights. Never where `sharedMemory` is false. */
   startWorker(role: WorkerRole): Thread;
+  /** Starts a worker that takes a share of the weights in a memory of its own, where none is shared. */
+  startShard?(): Thread;
 }

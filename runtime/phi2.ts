@@ -7,14 +7,34 @@
  *
  * Every thread of the team runs `forward` on the same batch; `team.run` gives each its items of the operations and
  * returns when all are done. Layers are outside and tokens inside: a batch touches each weight once, be it a prompt, one
- * token, drafts to verify or several conversations.
+ * token, drafts to verify or several conversations. Where no memory is shared, shards/exchange.ts goes through the same steps.
  */
 
 import type { DotForm, Kernels } from "./compute/kernels.ts";
 import { Operations } from "./compute/operations.ts";
-import type { Team } from "./compute/team.ts";
+import type { Operation, Team } from "./compute/team.ts";
 import type { Layout } from "./plan/layout.ts";
 import type { Weights } from "./residence/weights.ts";
+import type { Linear, WeightShape } from "./weights/shape.ts";
+
+/** Rows of numbers, one for each token: their address, and how far they are apart. */
+export interface Rows {
+  at: number;
+  stride: number;
+  count: number;
+}
+
+/** What is done between two barriers of a team, or between two messages of shards. */
+export interface Step {
+  /** What only the one with the caches and the embedding can do. */
+  lead?: readonly Operation[];
+  /** What all do: of matrices the rows that they have, of anything else all of it. */
+  operations: readonly Operation[];
+  /** What comes of `lead` and all need; `finish` makes of it what the leader has made of it already. */
+  led?: { rows: Rows; finish?: Operation };
+  /** What comes of matrices, each having made the columns that are their rows in it; who needs the others'. */
+  made?: readonly { rows: Rows; linear: (shape: WeightShape) => Linear; for: "leader" | "all" }[];
+}
 
 export class Phi2 {
   private readonly operations: Operations;
@@ -36,54 +56,77 @@ export class Phi2 {
    * and StreamFault where weights could not be read.
    */
   forward(tokens: number, logitsFrom: number): void {
-    const { layout, operations: op, team } = this;
+    for (const { lead = [], operations } of this.steps(tokens, logitsFrom)) this.team.run(...lead, ...operations);
+  }
+
+  /** The steps of `forward`, each to be done before the next is asked for. */
+  *steps(tokens: number, logitsFrom: number): Generator<Step, void> {
+    const { layout, operations: op } = this;
     const { hidden, ffn, qkv, x } = layout;
     const wide = layout.config.hiddenSize * 4;
     const inner = layout.config.intermediateSize * 4;
+    const rows = (at: number, stride: number): Rows => ({ at, stride, count: tokens });
 
-    team.run(op.embed(tokens)); // x [tokens, d]
-    layout.shape.layers.forEach((layer, index) => {
+    yield { lead: [op.embed(tokens)], operations: [], led: { rows: rows(x, wide) } }; // x [tokens, d]
+    for (const [index, layer] of layout.shape.layers.entries()) {
       // h = layer_norm(x) [tokens, d]
-      team.run(op.normalize(layer.attnNorm, 0, tokens, [layer.qkv, layer.ffnUp]));
+      yield { operations: [op.normalize(layer.attnNorm, 0, tokens, [layer.qkv, layer.ffnUp])] };
       // q, k, v = h Wqkv + b [tokens, 3d] and u = h Wup + b [tokens, ff]
-      this.withUnit(2 * index, (base) => {
-        team.run(
+      yield* this.withUnit(2 * index, (base) => ({
+        operations: [
           op.multiply(tokens, { linear: layer.qkv, base, input: hidden, out: qkv, outStride: 3 * wide }),
           op.multiply(tokens, { linear: layer.ffnUp, base, input: hidden, out: ffn.plain, outStride: inner }),
-        );
-      });
+        ],
+        made: [
+          { rows: rows(qkv, 3 * wide), linear: ({ layers }) => layers[index].qkv, for: "leader" },
+          { rows: rows(ffn.plain, inner), linear: ({ layers }) => layers[index].ffnUp, for: "all" },
+        ],
+      }));
       // a = attention(q, k, v) [tokens, d] in place of h, and u = gelu(u) [tokens, ff]
-      team.run(op.attend(index, tokens, layer.attnOutput), op.activate(tokens, layer.ffnDown));
+      yield {
+        lead: [op.attend(index, tokens, layer.attnOutput)],
+        operations: [op.activate(tokens, layer.ffnDown)],
+        led: { rows: rows(hidden.plain, wide), finish: op.quantizeRows(tokens, layer.attnOutput) },
+      };
       // x = x + (a Wo + b) + (u Wdown + b) [tokens, d]
-      this.withUnit(2 * index + 1, (base) => {
+      yield* this.withUnit(2 * index + 1, (base) => {
         const attnOutput = { linear: layer.attnOutput, base, input: hidden, out: x, outStride: wide };
         const ffnDown = { linear: layer.ffnDown, base, input: ffn, out: x, outStride: wide };
-        team.run(op.addProducts(tokens, [attnOutput, ffnDown]));
+        return {
+          operations: [op.addProducts(tokens, [attnOutput, ffnDown])],
+          made: [{ rows: rows(x, wide), linear: ({ layers }) => layers[index].ffnDown, for: "all" }],
+        };
       });
-    });
-    this.head(tokens, logitsFrom);
+    }
+    yield* this.head(tokens, logitsFrom);
     this.weights.endPass();
   }
 
   /** logits = lm_head(layer_norm(x)) [rows, vocab] of tokens [from, tokens) */
-  private head(tokens: number, from: number): void {
-    const { layout, operations: op, team } = this;
+  private *head(tokens: number, from: number): Generator<Step, void> {
+    const { layout, operations: op } = this;
     const { hidden, logits, logitsStride, shape, headPieces } = layout;
-    const rows = tokens - from;
-    if (rows > 0) team.run(op.normalize(shape.outputNorm, from, tokens, [shape.output]));
-    headPieces.forEach(({ fromGroup, toGroup }, i) => {
-      this.withUnit(2 * shape.layers.length + i, (base) => {
-        if (rows === 0) return team.meet(); // or a slow thread would look for it in the next pass
+    const count = tokens - from;
+    if (count > 0) yield { operations: [op.normalize(shape.outputNorm, from, tokens, [shape.output])] };
+    for (const [i, { fromGroup, toGroup }] of headPieces.entries()) {
+      const last = i === headPieces.length - 1;
+      yield* this.withUnit(2 * shape.layers.length + i, (base): Step => {
+        // Nothing to do but to meet, or a slow thread would look for the unit in the next pass.
+        if (count === 0) return { operations: [] };
         const product = { linear: shape.output, base, input: hidden, out: logits, outStride: logitsStride };
-        team.run(op.multiply(rows, product, fromGroup, toGroup));
+        const rows = { at: logits, stride: logitsStride, count };
+        return {
+          operations: [op.multiply(count, product, fromGroup, toGroup)],
+          made: last ? [{ rows, linear: ({ output }) => output, for: "leader" }] : [],
+        };
       });
-    });
+    }
   }
 
-  /** `work` gets the base of a unit's matrices and ends at a barrier, after which the unit is not needed any more. */
-  private withUnit(index: number, work: (base: number) => void): void {
+  /** A step that needs a unit, whose base it gets; after it the unit is not needed any more. */
+  private *withUnit(index: number, step: (base: number) => Step): Generator<Step, void> {
     const acquire = () => this.weights.acquire(index);
-    work(this.weights.streams(index) ? this.team.timed("storage", acquire) : acquire());
+    yield step(this.weights.streams(index) ? this.team.timed("storage", acquire) : acquire());
     this.weights.release(index);
   }
 }

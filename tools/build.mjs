@@ -88,6 +88,17 @@ async function build() {
       minify: true,
       logLevel: "info", // prints the sizes
     }),
+    esbuild.build({
+      ...shared,
+      entryPoints: ["tools/serve/http/page/page.ts"],
+      outdir: path.join(fresh, "tools/page"),
+      outbase: path.join(root, "tools/serve/http/page"),
+      platform: "browser",
+      minify: true,
+    }),
+    ...["index.html", "page.css"].map((name) => {
+      return cp(path.join(root, "tools/serve/http/page", name), path.join(fresh, "tools/page", name));
+    }),
     node(tsc, "-p", "tsconfig.build.json", "--outDir", path.join(fresh, "types")),
     cp(path.join(root, "runtime/models"), path.join(fresh, "models"), { recursive: true }),
   ]);

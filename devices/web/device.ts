@@ -27,6 +27,7 @@ export function webDevice(
   files: WebFiles,
   startWorker: Device["startWorker"],
   { shared, assets }: Pick<Role, "shared" | "assets">,
+  startShard?: Device["startShard"],
 ): Device {
   const own = capacity();
   return {
@@ -42,6 +43,7 @@ export function webDevice(
       return files.areStored ? (name: string) => files.openAhead!(name) : undefined;
     },
     startWorker,
+    startShard,
     warn: (text) => console.warn(`PiPhi: ${text}`),
   };
 }

@@ -7,7 +7,7 @@ import type { ModelRequest } from "./store/record.ts";
 
 /** The first message to a worker: what it becomes, and the files it may open. */
 export interface Role {
-  role: "engine" | "team" | "reader";
+  role: "engine" | "team" | "reader" | "shard";
   files: Files;
   /** Whether the page shares memory with its workers. */
   shared: boolean;
@@ -52,7 +52,7 @@ export function startThread(create: () => Worker, role: Role): FileThread {
   const worker = create();
   worker.postMessage(role, transferable(role.files));
   return {
-    post: (message) => worker.postMessage(message),
+    post: (message, transfer = []) => worker.postMessage(message, transfer),
     give: (files) => worker.postMessage({ type: "files", files } satisfies Gift, transferable(files)),
     onMessage: (listener) => worker.addEventListener("message", (event) => listener(event.data)),
     onFailure(listener) {

@@ -1,12 +1,13 @@
 /** The workers of PiPhi in a browser: an engine, or a member of an engine's team. The first message says which. */
 
 import { chooseKernels } from "../../runtime/compute/builds.ts";
-import type { Thread } from "../../runtime/device.ts";
+import type { Thread, WorkerRole } from "../../runtime/device.ts";
 import { Member, type Membership } from "../../runtime/engine/member.ts";
 import { serveEngine, throttled } from "../../runtime/engine/service.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { FromEngine, ToEngine } from "../../runtime/protocol.ts";
 import { type ReaderTask, serveReader } from "../../runtime/residence/reader.ts";
+import { type ShardTask, serveShard } from "../../runtime/shards/shard.ts";
 import { webDevice } from "./device.ts";
 import { OpenFiles } from "./files.ts";
 import { type Probe, sideBySide, takePart } from "./probe.ts";
@@ -25,7 +26,8 @@ addEventListener(
     if (data.role === "engine") becomeEngine(data);
     else if (data.role === "team")
       becomeMember(data).catch(reportError); // so that whoever started it hears of it
-    else becomeReader(data);
+    else if (data.role === "reader") becomeReader(data);
+    else becomeShard(data);
   },
   { once: true },
 );
@@ -35,7 +37,9 @@ function becomeEngine(role: Role): void {
   const team: Thread[] = [];
   const startReader = () => startThread(sameWorker, { ...role, role: "reader", files: files.files });
   // The team runs already when the engine asks for it.
-  const device = webDevice(files, (kind) => (kind === "team" ? team.pop()! : startReader()), role);
+  const startWorker = (kind: WorkerRole) => (kind === "team" ? team.pop()! : startReader());
+  const startShard = () => startsInTime(startThread(sameWorker, { ...role, role: "shard", files: files.files }));
+  const device = webDevice(files, startWorker, role, startShard);
   const post = (message: FromEngine | FromStore) => {
     if (message.type === "ready") files.forget(); // the weights are where they belong now
     postMessage(message);
@@ -117,6 +121,15 @@ const startsNone = (): never => {
   throw new PiPhiError("E_ENGINE", "Only an engine starts workers. Please report this as a bug.");
 };
 
+/** A thread that says whether it runs within the limit. */
+function startsInTime(thread: Thread): Thread {
+  const running = new Promise<boolean>((resolve) => {
+    setTimeout(resolve, START_LIMIT_MS, false);
+    thread.onMessage(() => resolve(true));
+  });
+  return { ...thread, running };
+}
+
 /** Whether fewer threads run than were asked for; nonsense is left to the engine to refuse. */
 function isFewer(threads: number, asked: number): boolean {
   return Number.isInteger(asked) && asked >= 1 && asked <= MOST_THREADS && threads < asked;
@@ -146,4 +159,14 @@ function becomeReader(role: Role): void {
   addEventListener("message", ({ data }: MessageEvent<ReaderTask>) => {
     ready.then(() => serveReader(device, data, (message) => postMessage(message))).catch(reportError);
   });
+}
+
+function becomeShard(role: Role): void {
+  const files = new OpenFiles(role.files);
+  const device = webDevice(files, startsNone, role);
+  const ready = files.prepare();
+  addEventListener("message", ({ data }: MessageEvent<ShardTask>) => {
+    ready.then(() => serveShard(device, data, (message) => postMessage(message))).catch(reportError);
+  });
+  ready.then(() => postMessage({ type: "running" })).catch(reportError);
 }

@@ -120,6 +120,14 @@ export class Operations {
     return { name: "attention", items: heads / together, run };
   }
 
+  /** Brings hidden[t], which came from elsewhere, into the format that `consumer` reads. */
+  quantizeRows(tokens: number, consumer: Linear): Operation {
+    const { hidden, config } = this.layout;
+    const d = config.hiddenSize;
+    const run = (t: number) => this.quantize(hidden, t, d, 0, d / BLOCK, [consumer]);
+    return { name: "norm and quantization", items: tokens, run };
+  }
+
   /** ffn[t] = gelu(ffn[t]), in the format that `consumer` reads. */
   activate(tokens: number, consumer: Linear): Operation {
     const { ffn, config } = this.layout;
@@ -159,10 +167,11 @@ export class Operations {
   private multiplyGroups(tokens: number, product: Product, from: number, to: number, accumulate: boolean): void {
     const { linear, base, input, out, outStride } = product;
     const biases = this.layout.vectors + linear.bias;
+    let first = 0;
     for (const { kind, offset, firstRow, rows } of linear.parts) {
-      const first = firstRow / TILE_ROWS;
       const low = Math.max(from - first, 0);
       const high = Math.min(to - first, rows / TILE_ROWS);
+      first += rows / TILE_ROWS;
       if (low >= high) continue;
       const a = kind === "q8" ? input.q8 : kind === "f32" ? input.plain : input.q4;
       const at = firstRow * 4;

@@ -78,8 +78,13 @@ export class Team {
   timed<T>(name: string, work: () => T): T {
     const start = this.profile ? performance.now() : 0;
     const result = work();
-    this.profile?.set(name, (this.profile.get(name) ?? 0) + performance.now() - start);
+    if (this.profile) this.count(name, performance.now() - start);
     return result;
+  }
+
+  /** Adds milliseconds to the profile, while there is one. */
+  count(name: string, ms: number): void {
+    this.profile?.set(name, (this.profile.get(name) ?? 0) + ms);
   }
 
   /** Waits until all threads that take part are here; throws `Stopped` where they agreed to stop. */

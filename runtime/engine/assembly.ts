@@ -12,8 +12,12 @@ import { subjectOf } from "../plan/estimate.ts";
 import type { Layout } from "../plan/layout.ts";
 import { plan } from "../plan/plan.ts";
 import { Residence } from "../residence/residence.ts";
+import { shareOf } from "../shards/cut.ts";
+import { planShards, shardCount } from "../shards/plan.ts";
+import { ShardLeader, startShards } from "../shards/team.ts";
 import { Identity } from "../weights/identity.ts";
 import { type Model, openModel } from "../weights/model.ts";
+import { matrixBytes } from "../weights/shape.ts";
 import { Language } from "./language.ts";
 import { Member, type Membership } from "./member.ts";
 
@@ -24,7 +28,7 @@ export type EngineLoadOptions = Omit<LoadOptions, "onProgress" | "signal">;
 export interface Parts {
   device: Device;
   /** What remains of the model's file, whose vocabulary and merges are not needed any more. */
-  description: Pick<Model, "name" | "quantization" | "parameters" | "fileBytes">;
+  description: Pick<Model, "name" | "quantization" | "parameters" | "fileBytes"> & { bytesPerToken: number };
   language: Language;
   layout: Layout;
   memory: WebAssembly.Memory;
@@ -36,6 +40,8 @@ export interface Parts {
   /** Of the memory that may be used, what the layout leaves. */
   spareBytes: number;
   loadMs: number;
+  /** Threads that each have a share of the weights, where memory is not shared: their layouts, and who leads them. */
+  shards?: { layouts: readonly Layout[]; leader: ShardLeader };
 }
 
 /** Throws every error that a bad file, option or machine can cause; `check` may, once it is known what is planned. */
@@ -54,30 +60,52 @@ export async function assemble(
     const language = await Language.open(model.metadata, model.config.vocabSize, options.template);
     const asked = planOptions(device, model.config, model.weights.pack !== undefined, options);
     const subject = subjectOf(model);
-    let planned = plan(subject, asked);
-    check(language, planned);
-    for (let index = 1; index < planned.threads; index++) threads.push(device.startWorker("team"));
+    const count = shardsFor(device, model, options);
+    const planAll = (ramBytes = asked.ramBytes) => {
+      const limited = { ...asked, ramBytes };
+      return count > 1 ? planShards(subject, limited, count) : [plan(subject, limited)];
+    };
+    let planned = planAll();
+    check(language, planned[0]);
+    for (let index = 1; index < planned[0].threads; index++) threads.push(device.startWorker("team"));
     const choice = await chooseKernels(device, options.kernel);
     if (await dropThoseThatWait(device, threads)) {
       asked.threads = threads.length + 1;
-      planned = plan(subject, asked);
+      planned = planAll();
     }
-    const { layout, memory } = allocate(device, planned, (ramBytes) => plan(subject, { ...asked, ramBytes }));
-    residence = new Residence(device, model, layout, memory, options.share ?? false);
+    const alone = ({ message }: Error) => {
+      device.warn(`${message} The model runs on 1 thread.`);
+      return undefined;
+    };
+    const { layouts, memory } = allocate(device, planned, planAll);
+    const [layout] = layouts;
+    const shards = count > 1 ? await startShards(device, file, choice, layouts).catch(alone) : undefined;
+    if (count > 1 && !shards)
+      return await assemble({ ...device, startShard: undefined }, file, options, check, onProgress);
+    threads.push(...(shards?.threads ?? []));
+    const own = shards ? shareOf(device, model, { index: 0, count }) : { device, model };
+    residence = new Residence(own.device, own.model, layout, memory, options.share ?? false);
     const { loadPlan } = residence;
     const member = (index: number): Membership => ({ memory, choice, layout, loadPlan, index });
-    const joined = Promise.all(threads.map((thread, i) => join(thread, member(i + 1))));
+    const team = shards ? [] : threads;
+    const joined = Promise.all(team.map((thread, i) => join(thread, member(i + 1))));
     joined.catch(() => {}); // seen below, unless an error comes first
-    const leader = new Member(device, member(0), residence.file);
+    const leader = new Member(own.device, member(0), residence.file);
     await joined;
     await residence.fill((onBytes) => leader.load(onBytes), onProgress);
+    await shards?.joined;
     const { name, quantization, parameters, fileBytes } = model;
-    const description = { name, quantization, parameters, fileBytes };
+    const description = { name, quantization, parameters, fileBytes, bytesPerToken: matrixBytes(model.shape) };
     const loadMs = performance.now() - start;
     const identity = new Identity(model, denseOf(options));
-    const spareBytes = (asked.ramBytes ?? Number.POSITIVE_INFINITY) - layout.totalBytes;
+    const takenBytes = layouts.reduce((sum, { totalBytes }) => sum + totalBytes, 0);
+    const spareBytes = (asked.ramBytes ?? Number.POSITIVE_INFINITY) - takenBytes;
     const made = { device, description, language, layout, memory, choice, leader, threads, residence };
-    return { ...made, identity, spareBytes, loadMs };
+    const led = shards && {
+      layouts: layouts.slice(1),
+      leader: new ShardLeader(leader, residence, shards.peers, memory.buffer, model.shape),
+    };
+    return { ...made, identity, spareBytes, loadMs, shards: led };
   } catch (error) {
     for (const thread of threads) thread.terminate();
     residence?.close();
@@ -91,20 +119,27 @@ export async function assemble(
 const NEXT_SHARE = 0.85;
 
 /**
- * The memory of a layout; where it is refused and the device does not know how much there is, that of `smaller` ones. Throws
+ * The memory of the first layout; where it is refused and the device does not know how much there is, of `smaller` ones. Throws
  * E_MEMORY, with what would fit once that is known.
  */
 function allocate(
   device: Device,
-  layout: Layout,
-  smaller: (ramBytes: number) => Layout,
-): { layout: Layout; memory: WebAssembly.Memory } {
+  layouts: readonly Layout[],
+  smaller: (ramBytes: number) => Layout[],
+): { layouts: readonly Layout[]; memory: WebAssembly.Memory } {
   try {
-    return { layout, memory: allocateMemory(layout.totalBytes, device.sharedMemory) };
+    return { layouts, memory: allocateMemory(layouts[0].totalBytes, device.sharedMemory) };
   } catch (error) {
     if (!device.triesMemory || PiPhiError.from(error).code !== "E_MEMORY") throw error;
-    return allocate(device, smaller(layout.totalBytes * NEXT_SHARE), smaller);
+    const bytes = layouts.reduce((sum, { totalBytes }) => sum + totalBytes, 0);
+    return allocate(device, smaller(bytes * NEXT_SHARE), smaller);
   }
+}
+
+/** Into how many shards a model is cut: it must be a pack, of which each can read its own part. */
+function shardsFor(device: Device, { weights, shape }: Model, { threads }: EngineLoadOptions): number {
+  if (device.sharedMemory || !device.startShard || !weights.pack) return 1;
+  return shardCount(shape, threads ?? device.threads, threads !== undefined);
 }
 
 /**

@@ -23,7 +23,6 @@ import { PiPhiError } from "../errors.ts";
 import { queueLimit } from "../options.ts";
 import type { Layout } from "../plan/layout.ts";
 import { Steward } from "../residence/steward.ts";
-import { matrixBytes } from "../weights/shape.ts";
 import { Answer } from "./answer.ts";
 import { assemble, type EngineLoadOptions, type Parts } from "./assembly.ts";
 import type { Language } from "./language.ts";
@@ -79,7 +78,7 @@ export class Engine {
       compute: {
         layout,
         buffer,
-        forward: (ids, logitsFrom) => leader.forward(ids, logitsFrom),
+        forward: (ids, logitsFrom) => (parts.shards?.leader ?? leader).forward(ids, logitsFrom),
         fault: () => residence.fault(),
       },
       pool: this.pool,
@@ -122,7 +121,7 @@ export class Engine {
   }
 
   get info(): ModelInfo {
-    const { description, layout, choice } = this.parts;
+    const { description, layout, choice, shards } = this.parts;
     return {
       ...description,
       architecture: "phi2",
@@ -130,21 +129,22 @@ export class Engine {
       contextLength: layout.contextLength,
       kv: layout.kv,
       kernel: choice.name,
-      threads: layout.threads,
-      bytesPerToken: matrixBytes(layout.shape),
+      threads: layout.threads + (shards?.layouts.length ?? 0),
+      sharing: shards ? "messages" : layout.threads > 1 ? "memory" : "none",
       memory: this.memoryUse(),
     };
   }
 
   memoryUse(): MemoryUse {
-    const { device, layout, memory, residence, leader } = this.parts;
+    const { device, layout, memory, residence, leader, shards } = this.parts;
     const { mode, notMapped } = residence;
+    const others = (of: (one: Layout) => number) => (shards?.layouts ?? []).reduce((sum, one) => sum + of(one), 0);
     const pressure = this.steward.report();
     return {
-      peakRssBytes: device.peakBytes() ?? memory.buffer.byteLength,
-      mode,
-      pinnedBytes: layout.bytes.weights - this.steward.releasedBytes,
-      streamedBytesPerToken: leader.weights.streamedBytes,
+      peakRssBytes: device.peakBytes() ?? memory.buffer.byteLength + others(({ totalBytes }) => totalBytes),
+      mode: shards?.layouts.some((one) => one.mode === "streamed") ? "streamed" : mode,
+      pinnedBytes: layout.bytes.weights + others(({ bytes }) => bytes.weights) - this.steward.releasedBytes,
+      streamedBytesPerToken: leader.weights.streamedBytes + others((one) => one.streamedBytesPerToken),
       ...(notMapped !== undefined && { notMapped }),
       ...(pressure && { pressure }),
     };

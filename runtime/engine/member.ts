@@ -5,10 +5,10 @@
 
 import { instantiateKernels } from "../compute/instance.ts";
 import type { KernelChoice, Kernels } from "../compute/kernels.ts";
-import { askToStop, type JobEnd, refuseLost, reportLoss, Stopped, Team } from "../compute/team.ts";
+import { askToStop, type JobEnd, type Operation, refuseLost, reportLoss, Stopped, Team } from "../compute/team.ts";
 import type { Device } from "../device.ts";
 import { PiPhiError } from "../errors.ts";
-import { Phi2 } from "../phi2.ts";
+import { Phi2, type Step } from "../phi2.ts";
 import type { Layout } from "../plan/layout.ts";
 import type { WeightFile } from "../residence/on-demand.ts";
 import { StreamFault } from "../residence/stream.ts";
@@ -120,6 +120,13 @@ export class Member {
     if (end !== "done") this.weights.restart();
     return end;
   }
+
+  /** Of shards: the steps of a forward pass, and what does their operations on this thread. */
+  steps(tokens: number, logitsFrom: number): Iterable<Step> {
+    return this.phi2.steps(tokens, logitsFrom);
+  }
+
+  readonly run = (...operations: readonly Operation[]): void => this.team.run(...operations);
 
   /** Leader: bytes a second at which the team can read the weights that stay in memory; the best of three rounds. */
   probe(): number {

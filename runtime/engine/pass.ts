@@ -10,8 +10,8 @@ import type { Layout } from "../plan/layout.ts";
 export interface Compute {
   layout: Layout;
   buffer: ArrayBufferLike;
-  /** Runs the forward pass of a batch with the team. */
-  forward(ids: readonly number[], logitsFrom: number): JobEnd;
+  /** Runs the forward pass of a batch with all threads. */
+  forward(ids: readonly number[], logitsFrom: number): JobEnd | Promise<JobEnd>;
   /** Why weights could not be read, after a pass that ended so. */
   fault(): Promise<PiPhiError>;
 }
@@ -39,7 +39,7 @@ export async function runPass(compute: Compute, rows: readonly Row[], logitsFrom
     rows.map(({ position }) => position),
   );
   new Uint32Array(buffer, caches, count).set(rows.map(({ sequence }) => kvCache + sequence * kvSequenceBytes));
-  const end = compute.forward(tokens, logitsFrom);
+  const end = await compute.forward(tokens, logitsFrom);
   if (end === "fault") throw await compute.fault();
   return end === "done";
 }

@@ -59,6 +59,9 @@ export class Schedule {
   private current: { request: number; cancelled: boolean } | undefined;
   private readonly pace: Pace;
   private going = false;
+  /** Whether a pass is being computed; what was cancelled meanwhile. */
+  private passing = false;
+  private readonly late: { request: number; error: PiPhiError }[] = [];
   private passes = 0;
   private rested: () => void = () => {};
 
@@ -90,7 +93,9 @@ export class Schedule {
     this.waiting = this.waiting.filter((entry) => !concerned(entry));
     for (const entry of gone) entry.reject(error);
     if (this.current && concerned(this.current)) this.current.cancelled = true;
-    for (const entry of this.running.filter(concerned)) this.attempt(entry, () => entry.work.cancel());
+    // Shards let messages in while they compute: the rows of a pass stay who they are until it has ended.
+    if (this.passing) this.late.push({ request, error });
+    else for (const entry of this.running.filter(concerned)) this.attempt(entry, () => entry.work.cancel());
   }
 
   /** Throws E_CANCELLED if the request that has the engine for itself was cancelled. */
@@ -134,6 +139,7 @@ export class Schedule {
         this.admit();
         await this.settle();
         if (this.running.length > 0) await this.pass();
+        for (const { request, error } of this.late.splice(0)) this.cancel(request, error);
       } while (this.running.length + this.waiting.length + this.errands.length > 0);
     } catch (error) {
       this.giveUp(error);
@@ -213,12 +219,14 @@ export class Schedule {
     if (profiled) profile(true);
     const start = performance.now();
     try {
+      this.passing = true;
       signals.alone = shares.every(({ entry }) => entry.request === first.request) ? first.request : 0;
       if (!(await runPass(compute, [...quiet, ...loud], quiet.length))) return this.means.stopped(signals.takeStop());
     } catch (error) {
       for (const { entry } of shares) this.fail(entry, error);
       return;
     } finally {
+      this.passing = false;
       signals.alone = 0;
     }
     const ms = performance.now() - start;

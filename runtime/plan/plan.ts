@@ -24,6 +24,8 @@ export interface PlanOptions extends LayoutOptions {
   streamable: boolean;
   /** Whether a thread of its own reads them, ahead of their use. */
   readsAhead?: boolean;
+  /** Tokens of a prompt in one pass over streamed weights, to choose from; default: STREAMED_BATCHES. */
+  batches?: readonly number[];
   /** Whether they could be, if the model were packed. */
   packable?: boolean;
 }
@@ -80,9 +82,9 @@ function planStreamed(subject: Subject, options: PlanOptions, limit: number): La
   const usable = Math.floor(limit / WASM_PAGE_BYTES) * WASM_PAGE_BYTES; // memory comes in whole pages
   const choose = (units: Parameters<typeof choosePinned>[0], taken: number) =>
     choosePinned(units, subject.config.layers, usable - taken);
-  const candidates = STREAMED_BATCHES.map((tokens) =>
-    Math.max(options.sequences, Math.min(tokens, options.contextLength)),
-  ).map((batchTokens) => layOutStreamed(subject, { ...options, batchTokens }, ringSlots(options), choose));
+  const candidates = (options.batches ?? STREAMED_BATCHES)
+    .map((tokens) => Math.max(options.sequences, Math.min(tokens, options.contextLength)))
+    .map((batchTokens) => layOutStreamed(subject, { ...options, batchTokens }, ringSlots(options), choose));
   const fits = (layout: Layout) => layout.bytes.scratch <= limit * STREAMED_BATCH_SHARE && layout.totalBytes <= limit;
   return candidates.find(fits) ?? candidates[candidates.length - 1];
 }

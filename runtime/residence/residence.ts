@@ -153,7 +153,13 @@ export class Residence {
     }
   }
 
-  private meet(error: PiPhiError): void {
+  /** Why the last read failed; it is told here, and not to `fault` as well. */
+  lastFault(): PiPhiError {
+    return this.faults.at(-1) ?? new PiPhiError("E_FILE_READ", "The model's weights could not be read. Load it again.");
+  }
+
+  /** A read has failed, here or in a shard. */
+  meet(error: PiPhiError): void {
     if (this.onReady) {
       this.onReady(error);
       this.onReady = undefined;

@@ -215,6 +215,7 @@ export function fakeApi(script: Script = {}): { api: Api; calls: Call[] } {
       kv: "int8",
       kernel: "relaxed",
       threads: 2,
+      sharing: "memory",
       bytesPerToken: 500_000_000,
       memory: MEMORY,
     },

@@ -62,8 +62,8 @@ describe.skipIf(!executable).each([
   /** What a model answers, in memory of so many bytes less than it takes as a whole. */
   const answer = (lessBytes?: number) => {
     return page.evaluate(
-      async ([model, less]) => {
-        const options = { threads: 2, contextLength: 128, parallel: 1, store: true };
+      async ([model, less, threads]) => {
+        const options = { threads, contextLength: 128, parallel: 1, store: true };
         const whole = (await piphi.estimate(model, options)).bytes.total;
         const ram = less === undefined ? undefined : whole - less;
         const estimate = await piphi.estimate(model, { ...options, ram });
@@ -74,7 +74,7 @@ describe.skipIf(!executable).each([
         await phi.close();
         return { tokens, mode, pinnedBytes, streamedBytesPerToken, inUse, estimate, threads: phi.info.threads };
       },
-      [PATH, lessBytes] as const,
+      [PATH, lessBytes, threads] as const,
     );
   };
 
@@ -106,21 +106,24 @@ describe.skipIf(!executable).each([
   });
 
   it("takes less where the browser refuses memory", async () => {
-    const { expected, whole } = await page.evaluate(async (model) => {
-      const options = { threads: 2, contextLength: 128, parallel: 1, store: true };
-      const phi = await piphi.load(model, options);
-      const { tokens } = await phi.generate("the light", { maxTokens: 8, ignoreEos: true });
-      await phi.close();
-      return { expected: tokens, whole: (await piphi.estimate(model, options)).bytes.total };
-    }, PATH);
+    const { expected, whole } = await page.evaluate(
+      async ([model, threads]) => {
+        const options = { threads, contextLength: 128, parallel: 1, store: true };
+        const phi = await piphi.load(model, options);
+        const { tokens } = await phi.generate("the light", { maxTokens: 8, ignoreEos: true });
+        await phi.close();
+        return { expected: tokens, whole: (await piphi.estimate(model, options)).bytes.total };
+      },
+      [PATH, threads] as const,
+    );
     for (const [bytes, result] of [
       [whole - 1, { tokens: expected, mode: "streamed" }],
       [1 << 21, { code: "E_MEMORY" }],
     ] as const) {
       mostBytes = bytes;
       const taken = await page.evaluate(
-        async ([model, assets]) => {
-          const options = { threads: 2, contextLength: 128, parallel: 1, store: true, assets };
+        async ([model, assets, threads]) => {
+          const options = { threads, contextLength: 128, parallel: 1, store: true, assets };
           try {
             const phi = await piphi.load(model, options);
             const { tokens } = await phi.generate("the light", { maxTokens: 8, ignoreEos: true });
@@ -130,7 +133,7 @@ describe.skipIf(!executable).each([
             return { code: (error as { code: string }).code };
           }
         },
-        [PATH, STRICT] as const,
+        [PATH, STRICT, threads] as const,
       );
       expect(taken).toEqual(result);
     }

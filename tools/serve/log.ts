@@ -10,7 +10,7 @@ export interface Log {
   info(fields: object, message: string): void;
   debug(fields: object, message: string): void;
   /** Fields of what was said or answered: none, unless that is to be logged. */
-  said(fields: Readonly<Record<string, string>>): object;
+  said(fields: Readonly<Record<string, string>>): Record<string, string>;
 }
 
 export function openLog(settings: Pick<Settings, "log-level" | "log-text">, stderr: Output): Log {

@@ -5,12 +5,14 @@ import { bodyLimit } from "hono/body-limit";
 import type { Serving } from "../door.ts";
 import { HttpError, httpError, ollamaError, openaiError } from "./errors.ts";
 import { hostGuard, keyGuard, originGuard } from "./guards.ts";
+import { ollamaRoutes } from "./ollama/routes.ts";
 import { openaiRoutes } from "./openai/routes.ts";
 import { operationRoutes } from "./operations.ts";
+import { pageRoutes } from "./page.ts";
 import type { Env } from "./request.ts";
 
 /** What anybody may ask who comes from a known host: nothing of it is anybody's. */
-const OPEN_PATHS = new Set(["/health", "/ready"]);
+const OPEN_PATHS = new Set(["/health", "/ready", "/", "/page.css", "/page.js"]);
 
 export function createApp(serving: Serving): Hono<Env> {
   const { settings, keys, metrics, log } = serving;
@@ -40,8 +42,10 @@ export function createApp(serving: Serving): Hono<Env> {
   };
   app.use(bodyLimit({ maxSize, onError: tooLarge }));
 
+  app.route("/", pageRoutes(serving));
   app.route("/", operationRoutes(serving));
   app.route("/v1", openaiRoutes(serving));
+  app.route("/api", ollamaRoutes(serving));
 
   app.notFound((c) => {
     const error = new HttpError(404, "unknown_url", `There is no ${c.req.method} ${c.req.path.slice(0, 200)} here.`);
