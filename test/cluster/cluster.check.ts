@@ -118,7 +118,7 @@ function say(text: string, conversation: string): Promise<string> {
     socket.on("error", reject);
     socket.on("data", (bytes) => {
       answer += bytes;
-      if (!/"intent"[^]*"name"/.test(answer)) return;
+      if (!/"intent"[\s\S]*"name"/.test(answer)) return;
       socket.destroy();
       resolve(answer);
     });
