@@ -46,7 +46,8 @@ const documentOf = ({ entities, ...rest }: House) => ({
   })),
 });
 
-function valueOf(slot: string, { id, value, number, minus, text }: Gold, house: House, heard?: string): SlotValue {
+function slotOf(slot: string, gold: Gold, house: House, heard?: string): SlotValue {
+  const { id, value, number, minus, text } = gold;
   if (slot === "area" || slot === "floor") {
     const places = slot === "area" ? house.areas : house.floors;
     return places.find((place) => place.id === (value === "here" ? heard : id))?.name ?? "";
@@ -63,7 +64,7 @@ function goldOf({ commands, area }: Made, house: House): Intent[] | undefined {
     slots: Object.fromEntries(
       Object.entries(slots).map(([slot, gold]) => [
         slot === "dim" ? "brightness" : slot,
-        valueOf(slot, gold, house, area ?? undefined),
+        slotOf(slot, gold, house, area ?? undefined),
       ]),
     ),
   }));
