@@ -115,6 +115,7 @@ describe("timers and lists", () => {
   it.each<[string, string[]]>([
     ["put the roast timer on hold", ["PauseTimer roast"]],
     ["let the bread timer go on", ["UnpauseTimer bread"]],
+    ["pause the den timer", ["PauseTimer Den"]],
     ["get rid of all the timers", ["CancelAllTimers"]],
     ["forget the two hour timer, cancel it", ["CancelTimer 2"]],
     ["what's the state of play with the rice timer", ["TimerStatus rice"]],
