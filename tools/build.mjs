@@ -84,7 +84,7 @@ async function build() {
     }),
     esbuild.build({
       ...shared,
-      entryPoints: ["index", "core", "home", "worker"].map((name) => `devices/web/${name}.ts`),
+      entryPoints: ["index", "core", "home", "prompt-api", "worker"].map((name) => `devices/web/${name}.ts`),
       outdir: fresh,
       platform: "browser",
       minify: true,
