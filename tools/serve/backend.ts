@@ -3,9 +3,10 @@
 import { statSync } from "node:fs";
 import path from "node:path";
 import type { Home } from "../../devices/node/home/index.ts";
-import type { NodeLoadOptions, Phi } from "../../devices/node/index.ts";
+import type { ChatMessage, NodeLoadOptions, Phi } from "../../devices/node/index.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { Api, HomeApi } from "../context.ts";
+import { housePrompt } from "./house-prompt.ts";
 import { pause } from "./pause.ts";
 
 /** The name of the embedded model. */
@@ -116,7 +117,10 @@ export class Backend {
     );
     if (model !== undefined) {
       const id = path.basename(model).replace(/(\.pack)?\.gguf$/i, "");
-      this.talk = new ServedModel(id, model, false, () => api.load(model, load));
+      // What every conversation in the house begins with is read before the first one.
+      const house: ChatMessage[] = [{ role: "system", content: housePrompt(undefined, "") }];
+      const warm = [...(load.warm ?? []), ...(this.knowsHouse ? [house] : [])];
+      this.talk = new ServedModel(id, model, false, () => api.load(model, { ...load, warm }));
     }
     this.models = [...(this.talk ? [this.talk] : []), this.embedded];
   }
