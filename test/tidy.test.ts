@@ -25,7 +25,16 @@ const MOST_LINES = 400;
 
 const isText = (name: string): boolean => /\.(ts|mjs|js|json|py|md|sh|toml|ya?ml|txt|jsonl|snap)$/.test(name);
 const isCode = (name: string): boolean => /\.(ts|mjs|js|py)$/.test(name);
-const IGNORED = new Set(["node_modules", "dist", "coverage", "__pycache__", ".git", ".engines", ".home-assistant"]);
+const IGNORED = new Set([
+  "node_modules",
+  "dist",
+  "coverage",
+  "__pycache__",
+  ".git",
+  ".engines",
+  ".schemathesis",
+  ".home-assistant",
+]);
 
 /** Text files below a folder, with paths relative to the root. */
 function filesIn(folder: string): string[] {

@@ -71,6 +71,8 @@ async function build() {
         "devices/node/trial-child.ts",
         "tools/cli.ts",
         "tools/home/evaluate.ts",
+        "tools/home/calibrate.ts",
+        "tools/home/memory.ts",
       ],
       outdir: fresh,
       platform: "node",

@@ -2,6 +2,7 @@
 
 import type { ShapeOptions } from "../devices/node/index.ts";
 import { PiPhiError } from "../runtime/errors.ts";
+import type { Context } from "./context.ts";
 import { type OptionTable, text, texts, type Values } from "./options.ts";
 import { readTextFile } from "./text-input.ts";
 
@@ -20,6 +21,13 @@ export function toShapeOptions(values: Values<typeof SHAPE_FLAGS>): ShapeOptions
     grammar: grammar === undefined ? undefined : readTextFile(grammar, "--grammar"),
     choices: choice,
   };
+}
+
+/** The options of an answer of the embedded model, which is a command as JSON unless another shape is asked for. */
+export async function heldToCommand<T extends ShapeOptions>(options: T, { home }: Context): Promise<T> {
+  const { schema, regex, grammar, choices } = options;
+  if ([schema, regex, grammar, choices].some((shape) => shape !== undefined)) return options;
+  return { ...options, schema: (await home()).commandSchema() };
 }
 
 function readSchema(file: string): Record<string, unknown> | boolean {

@@ -92,7 +92,8 @@ const named = (intent: string, index: number, more: readonly [string, SlotValue]
   slots: new Map<string, SlotValue>([["name", { kind: "name", index }], ...more]),
 });
 
-export const done = ({ intent }: Deed, index: number): Command => named(intent, index);
+export const done = ({ intent }: Deed, index: number, area?: number): Command =>
+  named(intent, index, area === undefined ? [] : [["area", { kind: "name", index: area }]]);
 
 const indexIn = (pattern: RegExp, text: string): number | undefined => {
   const index = pattern.exec(text)?.[1];
@@ -116,14 +117,33 @@ export function fits({ domains, shared }: Deed, index: number, { mentions }: Rea
   return shared ? things.some(isOf) : things.length === candidates.length && things.every(isOf);
 }
 
-/** The deed of a clause and the mention of what it is done to. `text` as in the clause. */
-export function deedIn(text: string, reading: Reading): { deed: Deed; index: number } | undefined {
+export interface Done {
+  readonly deed: Deed;
+  /** The mention of what it is done to, and of the room that it is in where that is said. */
+  readonly index: number;
+  readonly area?: number;
+}
+
+const IN_PLACE = /^(.*@\d.*?) (?:in|on|at|from|of) (?:the |my |our )*@(\d)(.*)$/;
+
+/** The deed of a clause. `text` as in the clause. */
+export function deedIn(text: string, reading: Reading): Done | undefined {
   for (const [pattern, name] of FRAMES) {
     const index = indexIn(pattern, text);
     const deed: Deed = DEEDS[name];
     if (index !== undefined && fits(deed, index, reading)) return { deed, index };
   }
-  return undefined;
+  const [, before, place, after] = IN_PLACE.exec(text) ?? [];
+  const found = place === undefined ? undefined : deedIn(before + after, reading);
+  return found && isIn(found.index, Number(place), reading) ? { ...found, area: Number(place) } : undefined;
+}
+
+/** Whether something that is called so stands in the room. */
+function isIn(thing: number, place: number, { mentions }: Reading): boolean {
+  const areas = mentions[place].candidates.flatMap((one) => (one.kind === "area" ? [one.area.id] : []));
+  return mentions[thing].candidates.some(
+    (one) => one.kind === "entity" && one.entity.area !== undefined && areas.includes(one.entity.area),
+  );
 }
 
 /** A thing set to a number, or a person who is looked for. */

@@ -7,14 +7,15 @@ import type { Command } from "./answer.ts";
 import { CATALOGUE } from "./catalogue.ts";
 
 const LIGHT =
-  /\b(lights?|lamps?|lighting|lit|bulbs?|bright\w*|dark\w*|glow\w*|illuminat\w*|dim\w*|see|leds?|spots?|spotlights?|downlights?|chandelier)\b/;
+  /\b(l[ig]+[ght]{2,5}s?|lighi?n\w*|lights?|lamps?|lighting|lit|bulbs?|bright\w*|dark\w*|glow\w*|illuminat\w*|dim\w*|see|leds?|spots?|spotlights?|downlights?|chandelier)\b/;
 /** What is said of lights beside other commands: "it's bright, close the blinds" says nothing of them. */
-const LAMPS = /\b(lights?|lamps?|lighting|lit|bulbs?|glow\w*|leds?|spots?|spotlights?|downlights?|chandelier)\b/;
+const LAMPS =
+  /\b((?:make|get|whole|need|want)\b.*\bbright|dark|dim\w*|illuminat\w*|l[ig]+[ght]{2,5}s?|lights?|lamps?|lighting|lit|bulbs?|glow\w*|leds?|spots?|spotlights?|downlights?|chandelier)\b/;
 const TIMED = /\b(timers?|alarms?|countdown|clock|remind\w*|minutes?|hours?|seconds?|left|remaining)\b/;
 const LISTED =
-  /\b(list|lists|shopping|grocer\w*|buy|add|need|out of|get|forget|pick|put|remember|remind|jot|note|write|run|running|low)\b/;
+  /\b(list|lists|shopping|grocer\w*|buy|add|need|out of|get|forget|pick|put|remember|remind|jot|note|write|run|running|low|no)\b/;
 const UNLISTED =
-  /\b(list|lists|shopping|grocer\w*|tick|check|cross|got|bought|have|done|complet\w*|finish\w*|mark|picked|off|strike|remove|delete|take|scratch|packed|sorted)\b/;
+  /\b(list|lists|shopping|grocer\w*|tick|check|cross|got|bought|have|done|complet\w*|finish\w*|mark|picked|off|strike|remove|delete|take|scratch|packed|sorted|need)\b/;
 const SOUNDS =
   /\b(volume|sound|loud\w*|quiet\w*|mute\w*|unmute\w*|silen\w*|hush|hear|noise|music|audio|shut up|speakers?|tv|telly)\b/;
 
@@ -35,7 +36,7 @@ const WORDS: Readonly<Record<string, RegExp>> = {
     /\b(broadcast|announce\w*|tell|everyone|everybody|say|speakers?|shout|know|call|message|inform|intercom)\b/,
   HassStartTimer: TIMED,
   HassMediaSearchAndPlay:
-    /\b(play\w*|listen\w*|hear|put|stick|pop|throw|watch|stream|queue|spin|blast|shuffle|music|songs?|albums?|tunes?|radio|something|some|want|show|find|fancy)\b/,
+    /\b(play\w*|listen\w*|hear\w*|feel like|put|stick|pop|throw|watch|stream|queue|spin|blast|shuffle|music|songs?|albums?|tunes?|radio|something|some|want|show|find|fancy)\b/,
   HassTimerStatus: /\b(timers?|left|remaining|longer|countdown|until|much time|to go|status|clock)\b/,
   HassGetCurrentDate:
     /\b(dates?|days?|months?|years?|weeks?|today\w*|calendar|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b/,
@@ -94,7 +95,8 @@ export const choiceOf = ({ slots }: Command, slot: string): string | undefined =
 /** Whether the sentence says what the command needs said. */
 export function isEvident(command: Command, text: string, alone = true): boolean {
   const { intent, slots } = command;
-  if (WORDS[intent] && !WORDS[intent].test(text)) return false;
+  const player = intent === "HassMediaSearchAndPlay" && slots.has("name");
+  if (!player && WORDS[intent] && !WORDS[intent].test(text)) return false;
   const color = choiceOf(command, "color");
   if (color !== undefined && /^(black|white)$/.test(color) && !text.includes(color)) return false;
   if (slots.has("name")) return true;

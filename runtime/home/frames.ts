@@ -51,9 +51,10 @@ class Frames {
     const pronoun = things.length === 1 ? clause.text.replace(PRONOUN, `@${things[0]}`) : clause.text;
     const plain = deedIn(clause.text, reading) ?? deedIn(pronoun, reading);
     if (plain) {
-      const { deed, index } = plain;
+      const { deed, index, area } = plain;
       if (things.some((one) => !fits(deed, one, reading)) || (this.stated && index !== things[0])) return false;
-      for (const one of new Set([...things, index])) this.commands.push(done(deed, one));
+      for (const one of new Set([...things, index]))
+        this.commands.push(done(deed, one, one === index ? area : undefined));
       this.things = [];
       this.stated = false;
       this.deed = deed;

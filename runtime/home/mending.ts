@@ -29,6 +29,7 @@ const AS_BINARY: Readonly<Record<string, string>> = { open: "on", closed: "off",
 const WATCHED = new Set(["window", "door"]);
 const LIGHTS_OFF = /\b(off|out|kill|douse)\b/;
 const EVERYTHING = /\b(everything|whatever|all of it|the lot)\b/;
+const MUSIC = /\b(music|playback|tv|telly|shows?|songs?|media|players?|radio|movie|podcast)\b/;
 const LESS_THAN_A_TEMPERATURE = 10;
 
 const REPAIRS = [here, spokenClass, colours, flowing, silenced, plural, delayed, thermostat, units];
@@ -70,7 +71,7 @@ class Mending {
   private timer(command: Command): Command {
     const { text } = this;
     const music = /^HassMedia(Unpause|Pause)$/.exec(command.intent)?.[1];
-    if (music && /\btimers?\b/.test(text))
+    if (music && /\btimers?\b/.test(text) && !command.slots.has("name") && !MUSIC.test(text))
       return { intent: `Hass${music}Timer`, slots: new Map(), tokens: command.tokens };
     if (!/Timer/.test(command.intent) || !/\btimers?\b/.test(text)) return command;
     if (

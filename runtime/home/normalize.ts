@@ -64,7 +64,7 @@ export function fold(text: string): string {
     .replace(/ł/g, "l");
 }
 
-const PIECE = /\d+(?:[.,]\d+)?|[\p{L}\p{M}]+(?:['’‘ʼ`][\p{L}\p{M}]+)*|%|°|º|½|¼|¾/gu;
+const PIECE = /(?<![\d/])[13]\/[24](?![\d/])|\d+(?:[.,]\d+)?|[\p{L}\p{M}]+(?:['’‘ʼ`][\p{L}\p{M}]+)*|%|°|º|½|¼|¾/gu;
 
 function pieces(sentence: string): Word[] {
   const words: Word[] = [];
@@ -72,6 +72,10 @@ function pieces(sentence: string): Word[] {
     const [found] = match;
     const from = match.index;
     const to = from + found.length;
+    if (found.includes("/")) {
+      words.push(fraction({ "1/2": "½", "1/4": "¼", "3/4": "¾" }[found] ?? "½", from, to));
+      continue;
+    }
     if (/^\d/.test(found)) {
       const value = Number(found.replace(",", "."));
       const negative = /(^|\s)[-−–]$/.test(sentence.slice(0, from));
@@ -254,7 +258,7 @@ function duration(words: readonly Word[], at: number, out: Word[]): number {
     if (article(i)) i++;
     else if (kind !== "half" || lead === 1) continue;
     const unit = text(i);
-    const smaller = NEXT_SMALLER[unit];
+    const smaller = NEXT_SMALLER[unit.replace(/s$/, "")];
     if (!smaller) continue;
     push(out, words[at], words[at + i], parts[kind] * (text(0) === "three" ? 3 : 1), smaller);
     return i + 1;
@@ -262,12 +266,13 @@ function duration(words: readonly Word[], at: number, out: Word[]): number {
   const count = article(0) ? { value: 1, count: 1 } : numberAt(words, at);
   if (!count) return 0;
   const next = count.count;
-  // two and a half hours
-  if (text(next) === "and" && text(next + 1) === "a" && text(next + 2) === "half") {
-    const unit = text(next + 3).replace(/s$/, "");
+  // two and a half hours, two and half hours, two and a ½ hours
+  const half = text(next + 1) === "a" ? next + 2 : next + 1;
+  if (text(next) === "and" && (text(half) === "half" || text(half) === "0.5")) {
+    const unit = text(half + 1).replace(/s$/, "");
     if (NEXT_SMALLER[unit] && !article(0)) {
-      push(out, words[at], words[at + next + 3], count.value, `${unit}s`, "and", 30, NEXT_SMALLER[unit]);
-      return next + 4;
+      push(out, words[at], words[at + half + 1], count.value, `${unit}s`, "and", 30, NEXT_SMALLER[unit]);
+      return half + 2;
     }
   }
   // an hour and a half
@@ -301,6 +306,12 @@ function duration(words: readonly Word[], at: number, out: Word[]): number {
     push(out, words[at], words[at], 1);
     return 1;
   }
+  // ½ a minute
+  if (count.value < 1 && count.value > 0 && article(next) && NEXT_SMALLER[text(next + 1).replace(/s$/, "")]) {
+    const whole = text(next + 1).replace(/s$/, "");
+    push(out, words[at], words[at + next + 1], Math.round(count.value * 60), NEXT_SMALLER[whole]);
+    return next + 2;
+  }
   // 1.5 hours
   if (!Number.isInteger(count.value) && NEXT_SMALLER[unit]) {
     const whole = Math.floor(count.value);
@@ -329,7 +340,9 @@ function number(words: readonly Word[], at: number, out: Word[]): number {
     return negative + count;
   }
   const share = FRACTIONS[text(0)];
-  if (share !== undefined && !/^(past|to|an?|hour|minute|of)$/.test(text(1))) {
+  // The third floor is no share.
+  const ordinal = text(0) === "third" && !/^(?:a|one|1)$/.test(out.at(-1)?.text ?? "");
+  if (share !== undefined && !ordinal && !/^(past|to|an?|hour|minute|of)$/.test(text(1))) {
     const way = text(0) === "half" && text(1) === "way" ? 2 : 1;
     // "a third": the article belongs to it.
     if (out.at(-1)?.text === "a") out.pop();

@@ -76,8 +76,9 @@ export function flowing(command: Command, { reading, text }: Said): Command {
 
 /** "Music off" switches its player off where it was said. */
 export function silenced(command: Command, { text }: Said): Command {
-  if (command.intent !== "HassMediaPause" || !/\boff\b/.test(text) || /\b(?:pause\w*|stop\w*)\b/.test(text))
-    return command;
+  const off =
+    /\b(?:music|radio|media|playback|tunes?|stereo|tv|telly|television|speakers?) off\b|\boff (?:the |my |that )?(?:music|radio|media|playback|tunes?|stereo|tv|telly|television|speakers?)\b/;
+  if (command.intent !== "HassMediaPause" || !off.test(text) || /\b(?:pause\w*|stop\w*)\b/.test(text)) return command;
   return changed(command, command.slots.has("name") ? {} : { domain: choice("media_player") }, "HassTurnOff");
 }
 
@@ -164,7 +165,7 @@ const QUOTED = /["“„«][^"”“»]*\b(?:turn|switch|open|close|shut|lock|un
 const TOLD =
   /^(?:i|we|you|he|she|they|somebody|someone)(?:'ve|'d)? (?:(?:have|had|has|just|already|only|once) )*(?:turned|switched|locked|unlocked|opened|closed|dimmed|lowered|raised|started|stopped|paused|plugged)\b/;
 const SURE_PLACES =
-  /^(?:house|home|whole|entire|flat|apartment|place|building|morning|evening|afternoon|night|dark|background|meantime|middle|world|hour|minute|moment|room|same|way|least|list|shade|blinds?|curtains?|lights?)$/;
+  /^(?:house|home|whole|entire|flat|apartment|place|building|morning|evening|afternoon|night|dark|background|meantime|middle|world|hour|minute|moment|room|area|zone|spot|same|way|least|list|shade|blinds?|curtains?|lights?)$/;
 
 /** Whether nothing of it may be done: it is quoted, told of, or about a place that the house does not have. */
 export function isNoCommand(commands: readonly Command[], { reading, text }: Said): boolean {

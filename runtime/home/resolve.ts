@@ -172,7 +172,9 @@ class Resolver {
       () => true,
     ];
     for (const test of near) {
-      const found = fitting.find(test);
+      const [found, other] = fitting.filter(test);
+      // Two of one name, as near: whoever said it knows which is meant, nobody else.
+      if (found && other?.area !== undefined && other.area !== found.area) return undefined;
       if (found) return found;
     }
     return undefined;

@@ -13,7 +13,7 @@ import type { Reading } from "./reading.ts";
 import type { Entity, House } from "./types.ts";
 
 const ASKING =
-  /^(?:is|are|isn't|aren't|does|do|has|have|did|any|what's|what is|what are|what|how's|how is|how|check|give me|tell me|read(?: me)?|show me)\b(?! (?:you|i|we|a|an|to|come|many|far|old|big|come|can|could|should|would)\b)/;
+  /^(?:is|are|isn't|aren't|does|do|has|have|did|any|what's|what (?:\w+ )?(?:is|are|does)|how's|how (?:\w+ )?(?:is|are)|check|give me|tell me|read(?: me)?|show me)\b(?! (?:you|i|we|a|an|to|come|many|far|old|big|come|can|could|should|would)\b)/;
 /** Questions about the past, about how things are done, or about what sensors do not tell. */
 const NOT_NOW =
   /\b(?:was|were|yesterday|ago|last (?:night|week|month|year|time)|earlier|why|how (?:does|do|did|to|can|would|should)|should|could|would|will|tomorrow|work|works|mean|means|cost|broken|lights?|lamps?|blinds?|locked|unlocked|lock)\b/;
@@ -137,6 +137,7 @@ function stem(word: string): string {
 function stateIn(plain: string, deviceClass: string): string {
   const { off = [], on = [] } = CATALOGUE.domains.binary_sensor.classes?.[deviceClass]?.states ?? {};
   const says = (words: readonly string[]) => words.some((word) => new RegExp(`\\b${word}\\b`).test(plain));
-  const state = says(off) && !says(on) ? "off" : "on";
+  const shut = /\b(?:shut|closed|off|clear|empty|dry)\b/.test(plain);
+  const state = (says(off) || shut) && !says(on) ? "off" : "on";
   return NEGATED.test(plain) && !/^(?:isn't|aren't)/.test(plain) ? { on: "off", off: "on" }[state] : state;
 }

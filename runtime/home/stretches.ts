@@ -12,11 +12,11 @@ interface Stretch {
 const words = (text: string): ReadonlySet<string> => new Set(text.split(" "));
 /** No name of a timer and no item goes on past these. */
 const AFTER = words(
-  "timer timers and on to from off onto into please now list lists in for at with by then before after left done doing running again up down time minutes minute hours hour seconds second going tonight today tomorrow or but thanks too also until till",
+  "timer timers and on to from off onto into please now list lists in for at with by then before after left done doing running again up down time minutes minute hours hour seconds second going tonight today tomorrow or but thanks too also until till already playing thank okay ok",
 );
 /** Verbs, which are no part of what they put on a list. */
 const VERBS = words(
-  "add put chuck stick pop jot note scribble write throw toss grab tick cross strike scratch mark check remove delete drop get buy take pause stop cancel start resume bin scrub lose set freeze knock shave cut scrap ditch hold extend lengthen shorten abort called named",
+  "add put chuck stick pop jot note scribble write throw toss grab tick cross strike scratch mark check remove delete drop get buy take pause stop cancel start resume bin scrub lose set freeze knock shave cut scrap ditch hold extend lengthen shorten abort called named nameed need needs item items new forget unpause continue carry",
 );
 const SORTED = words("done bought in sorted been finished packed gone here ordered got");
 

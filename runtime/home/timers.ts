@@ -92,7 +92,12 @@ function slotsOf(groups: Record<string, string | undefined>, clause: Clause, rea
       (_, i) => i >= clause.from && said.every((word, j) => reading.words[i + j]?.text === word),
     );
     if (from < 0) return undefined;
-    slots.set("name", { kind: "text", from, to: from + said.length, exact: true });
+    // "The kitchen timer" is the one in the kitchen.
+    const place = reading.mentions.findIndex(
+      (one) => one.from === from && one.to === from + said.length && one.candidates.some(({ kind }) => kind === "area"),
+    );
+    if (place >= 0) slots.set("area", { kind: "name", index: place });
+    else slots.set("name", { kind: "text", from, to: from + said.length, exact: true });
   }
   if (groups.start && !number(groups.start, groups.unit!, "start_")) return undefined;
   if (groups.by && !number(groups.by, groups.of!, "")) return undefined;

@@ -50,19 +50,22 @@ export class Shape {
     return bytes.length === 0 ? [] : this.spell(from, Uint8Array.from(bytes));
   }
 
-  /** All but a last token that the model could have written longer, or that ends within a character. */
+  /** All up to a token that the model could have written longer, or that ends within a character. */
   private spell(from: Place, bytes: Uint8Array): number[] {
     const { spelling } = this.vocabulary;
     const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes, { stream: true });
     const ids = spelling.encode(text);
+    // What follows can change only how the last run of letters, digits or signs is cut: `",` goes on as `","`.
+    const [lastRun = ""] = /(?: ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+)$/u.exec(text) ?? [];
+    const settled = bytes.length - new TextEncoder().encode(lastRun).length;
     const certain: number[] = [];
     let place = from;
     let at = 0;
-    for (const [i, id] of ids.entries()) {
+    for (const id of ids) {
       const own = spelling.bytes(id);
       if (own.some((byte, j) => byte !== bytes[at + j])) break; // a character had begun before
       at += own.length;
-      if (i === ids.length - 1 && this.vocabulary.canBeLonger(this.walk, place, own)) break;
+      if (at > settled && this.vocabulary.canBeLonger(this.walk, place, own)) break;
       certain.push(id);
       for (const byte of own) place = this.walk.step(place, byte)!;
     }

@@ -19,6 +19,10 @@ const HOUSE = houseFrom({
     { id: "switch.kettle", name: "Kettle", area: "hall" },
     { id: "cover.shed", name: "Shed", area: "shed", device_class: "garage" },
     { id: "cover.hatch", name: "Hatch", area: "hall" },
+    { id: "light.r1", name: "Reader", area: "hall" },
+    { id: "light.r2", name: "Reader", area: "den" },
+    { id: "climate.stove", name: "Stove", area: "den" },
+    { id: "person.ada", name: "Ada" },
     { id: "lock.porch", name: "Porch", area: "hall" },
     { id: "media_player.telly", name: "Telly", area: "den" },
     { id: "scene.party", name: "Party Night" },
@@ -54,6 +58,12 @@ describe("plain commands", () => {
     ["whack Party Night on", ["TurnOn Party Night"]],
     ["stop the telly and lower the hatch", ["MediaPause Telly", "TurnOff Hatch"]],
     ["put the kettle on no wait turn it off", ["TurnOff Kettle"]],
+    ["turn on the reader in the hall please", ["TurnOn Reader Hall"]],
+    ["I left the globe on, turn it off", ["TurnOff Globe"]],
+    ["globe to thirty percent", ["LightSet Globe 30"]],
+    ["turn the telly off, 21.5 degrees for the stove", ["TurnOff Telly", "ClimateSetTemperature Stove 21.5"]],
+    ["five minute timer for the eggs and a ten minute timer for the ham", ["StartTimer eggs 5", "StartTimer ham 10"]],
+    ["where's Ada", ["GetState Ada"]],
   ])("%s", (sentence, wanted) => expect(meant(sentence)).toEqual(wanted));
 
   it.each([
@@ -68,9 +78,17 @@ describe("plain commands", () => {
     "party night off",
     "turn on the tall lamp, the other one",
     "is the kettle on",
+    "turn on the globe in the hall",
+    "turn on the kettle and the old toaster",
+    "raise the stove 2 degrees",
     "tall lamp",
     "tal lamb on",
   ])("is left to the model: %s", (sentence) => expect(meant(sentence)).toBeUndefined());
+});
+
+it("of two things of one name, far from both, none is meant", () => {
+  expect(meant("turn on the reader")).toBeUndefined();
+  expect(meant("turn on the globe")).toEqual(["TurnOn Globe"]);
 });
 
 describe("sensors that are not called by their whole name", () => {
@@ -97,6 +115,7 @@ describe("timers and lists", () => {
   it.each<[string, string[]]>([
     ["put the roast timer on hold", ["PauseTimer roast"]],
     ["let the bread timer go on", ["UnpauseTimer bread"]],
+    ["pause the den timer", ["PauseTimer Den"]],
     ["get rid of all the timers", ["CancelAllTimers"]],
     ["forget the two hour timer, cancel it", ["CancelTimer 2"]],
     ["what's the state of play with the rice timer", ["TimerStatus rice"]],

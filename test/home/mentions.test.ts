@@ -62,7 +62,7 @@ describe("names are found", () => {
   });
 
   it("where names are 200 characters long", () => {
-    const name = "very ".repeat(39) + "long";
+    const name = `${"very ".repeat(39)}long`;
     const house = houseFrom({
       language: "en",
       floors: [],

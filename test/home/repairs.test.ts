@@ -116,6 +116,7 @@ describe("what is not to be done", () => {
     ["lights off in the vestibule", [["HassTurnOff", { domain: is("light") }]], []],
     ["lock the car", [["HassTurnOn", { domain: is("lock") }]], []],
     ["close the deal", [["HassTurnOff", { domain: is("cover"), device_class: is("shade") }]], []],
+    ["shut it up and switch off the fans", [["HassMediaPause", { area: is("here") }]], []],
     ["timers for 5 and 10 minutes", [["HassStartTimer", { hours: numbered(0), minutes: numbered(1) }]], []],
     [
       "good grief it's bright, shut the sheers",

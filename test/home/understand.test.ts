@@ -98,6 +98,34 @@ describe("bad input", () => {
     expect(await home.understand(text)).toMatchObject({ text, intents: [] });
   });
 
+  it("in a house of doubles, empty rooms, emoji, and a name that is a command", async () => {
+    const odd = await openHome({
+      house: {
+        areas: [
+          { id: "a", name: "Den" },
+          { id: "b", name: "Bare Room" },
+        ],
+        entities: [
+          { id: "light.a", name: "Lamp", area: "a" },
+          { id: "light.b", name: "Lamp", area: "b" },
+          { id: "light.c", name: "Big Lamp", area: "a" },
+          { id: "light.d", name: "🌈 Rainbow", area: "a" },
+          { id: "light.e", name: "💡", aliases: ["x".repeat(200)] },
+          { id: "script.stop", name: "Stop" },
+        ],
+      },
+    });
+    const said = async (text: string, area?: string) => (await odd.understand(text, { area })).intents;
+    expect(await said("turn on the lamp")).toEqual([]);
+    expect(await said("turn on the lamp in the den")).toMatchObject([{ slots: { name: "Lamp", area: "Den" } }]);
+    expect(await said("turn on the lamp", "Den")).toMatchObject([{ slots: { name: "Lamp", area: "Den" } }]);
+    expect(await said("turn on the big lamp")).toMatchObject([{ slots: { name: "Big Lamp" } }]);
+    expect(await said("rainbow on")).toMatchObject([{ slots: { name: "🌈 Rainbow" } }]);
+    expect(await said("run stop")).toMatchObject([{ slots: { name: "Stop" } }]);
+    expect(await said("stop the rainbow")).not.toMatchObject([{ slots: { name: "Stop" } }]);
+    await odd.close();
+  });
+
   it("several languages at once end in a typed answer", async () => {
     const { intents, confidence } = await home.understand(
       "mach das licht an, allume la lumière, 灯をつけて, включи свет",

@@ -123,11 +123,18 @@ test("every flag reaches the library", async () => {
 test("without flags the library's defaults hold", async () => {
   const { call } = await piphi(["run", "hi"]);
   const { signal, onProgress, pack, ...load } = call("load")!.options;
-  const { signal: _, ...chat } = call("chat")!.options;
+  const { signal: _, schema, ...chat } = call("chat")!.options;
+  expect(schema).toMatchObject({ anyOf: expect.any(Array) }); // the embedded model's commands
   expect(signal).toBeInstanceOf(AbortSignal);
   expect(onProgress).toBeTypeOf("function");
   expect(pack).toBe(true);
   for (const value of [...Object.values(load), ...Object.values(chat)]) expect(value).toBeUndefined();
+  const others = [await piphi(["run", "/models/phi-2.gguf", "hi"]), await piphi(["run", "--raw", "hi"])];
+  for (const { calls } of others) {
+    for (const { options } of calls) expect(options.schema).toBeUndefined();
+  }
+  const held = await piphi(["run", "--regex", "a+", "hi"]);
+  expect(held.call("chat")!.options).toMatchObject({ regex: "a+", schema: undefined });
 });
 
 test("--json prints one document of the promised shape", async () => {

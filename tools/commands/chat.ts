@@ -22,6 +22,7 @@ import { withModel } from "../model.ts";
 import { defineCommand, text } from "../options.ts";
 import { columns, formatBytes, palette, plural, printable } from "../output.ts";
 import { reportError } from "../report.ts";
+import { heldToCommand } from "../shape-flags.ts";
 import { didYouMean } from "../suggest.ts";
 import { linesOf } from "../text-input.ts";
 
@@ -302,7 +303,9 @@ export const chat = defineCommand({
     const options = { ...toLoadOptions(values), template: readTemplate(values.template) };
     await withModel(context, onlyModel(values.model, words), options, async (phi) => {
       const overflow = phi.info.contextLength < LEAST_ROLLING_CONTEXT ? "stop" : "roll";
-      const { overflow: asked = overflow, ...options } = toGenerateOptions(values);
+      const given = toGenerateOptions(values);
+      const held = onlyModel(values.model, words) === undefined ? await heldToCommand(given, context) : given;
+      const { overflow: asked = overflow, ...options } = held;
       const conversation = await Conversation.begin(phi, context, { ...options, overflow: asked }, system);
       if (session !== undefined && existsSync(session)) await conversation.load(session);
       try {

@@ -15,6 +15,7 @@ import { readText, splitModel } from "../input.ts";
 import { withModel } from "../model.ts";
 import { defineCommand, text, toggle, usageError } from "../options.ts";
 import { writeJson } from "../output.ts";
+import { heldToCommand } from "../shape-flags.ts";
 
 async function toDocument(phi: Phi, result: GenerateResult, trim: boolean) {
   const { text: answer, ...rest } = result;
@@ -69,8 +70,9 @@ export const run = defineCommand({
       throw usageError("--special is for --raw: prompt formats write their control tokens themselves. Add --raw.");
     const template = readTemplate(values.template);
     await withModel(context, split.model, { ...toLoadOptions(values), template }, async (phi) => {
-      const options = { ...toGenerateOptions(values), special, signal: context.signal };
       const trim = !raw;
+      const given = { ...toGenerateOptions(values), special, signal: context.signal };
+      const options = split.model === undefined && trim ? await heldToCommand(given, context) : given;
       const generation = trim ? phi.chat([{ role: "user", content: prompt }], options) : phi.generate(prompt, options);
       const result = values.json ? await generation : await printAnswer(generation, context.stdout, trim);
       if (values.json) writeJson(context.stdout, await toDocument(phi, result, trim));

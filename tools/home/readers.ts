@@ -50,12 +50,13 @@ export function intentsOf(text: string): Intent[] {
 /** The embedded model without a house, as `piphi run` asks it. */
 const modelReader: Reader = async (_, questions) => {
   const { load } = await import("../../devices/node/index.ts");
+  const { commandSchema } = await import("../../devices/node/home/index.ts");
   const phi = await load();
   try {
     const answers: Answer[] = [];
     for (const { text } of questions) {
       const start = performance.now();
-      const result = await phi.chat([{ role: "user", content: text }], { temperature: 0 });
+      const result = await phi.chat([{ role: "user", content: text }], { temperature: 0, schema: commandSchema() });
       answers.push({ intents: intentsOf(result.text), ms: performance.now() - start });
     }
     return answers;

@@ -3,9 +3,10 @@
 import { statSync } from "node:fs";
 import path from "node:path";
 import type { Home } from "../../devices/node/home/index.ts";
-import type { NodeLoadOptions, Phi } from "../../devices/node/index.ts";
+import type { ChatMessage, NodeLoadOptions, Phi } from "../../devices/node/index.ts";
 import { PiPhiError } from "../../runtime/errors.ts";
 import type { Api, HomeApi } from "../context.ts";
+import { housePrompt } from "./house-prompt.ts";
 import { pause } from "./pause.ts";
 
 /** The name of the embedded model. */
@@ -18,13 +19,18 @@ export class ServedModel {
   readonly fileBytes: number;
   #loading: Promise<Phi> | undefined;
   #phi: Phi | undefined;
+  #known = false;
 
-  /** @param embedded whether it is the one that understands home commands and nothing else */
+  /**
+   * @param embedded whether it is the one that understands home commands and nothing else
+   * @param release lets go of what stands on the model, before it is unloaded
+   */
   constructor(
     readonly id: string,
     file: string,
     readonly embedded: boolean,
     private readonly open: () => Promise<Phi>,
+    private readonly release: () => Promise<void> = async () => {},
   ) {
     const { mtimeMs, size } = statSync(file, { throwIfNoEntry: false }) ?? { mtimeMs: 0, size: 0 };
     this.created = Math.floor(mtimeMs / 1000);
@@ -36,22 +42,33 @@ export class ServedModel {
     return this.#phi;
   }
 
+  /** Whether it has been loaded: one that was unloaded since is loaded again when it is asked. */
+  get known(): boolean {
+    return this.#known;
+  }
+
   /** Loads it where it is not loaded yet. Rejects with what `load` throws, and tries again the next time. */
-  async phi(): Promise<Phi> {
-    this.#loading ??= this.open().then(
-      (phi) => (this.#phi = phi),
-      (error) => {
-        this.#loading = undefined;
-        throw error;
+  phi(): Promise<Phi> {
+    if (this.#loading) return this.#loading;
+    const loading = this.open();
+    this.#loading = loading;
+    loading.then(
+      (phi) => {
+        if (this.#loading === loading) this.#phi = phi;
+        this.#known = true;
+      },
+      () => {
+        if (this.#loading === loading) this.#loading = undefined;
       },
     );
-    return this.#loading;
+    return loading;
   }
 
   async unload(): Promise<void> {
     const loading = this.#loading;
     this.#loading = undefined;
     this.#phi = undefined;
+    await this.release();
     const phi = await loading?.catch(() => undefined);
     await phi?.close();
   }
@@ -91,10 +108,19 @@ export class Backend {
   constructor(private readonly options: BackendOptions) {
     const { model, load, api } = options;
     const small = Object.fromEntries(EMBEDDED_OPTIONS.map((name) => [name, load[name]] as const));
-    this.embedded = new ServedModel(EMBEDDED_ID, api.EMBEDDED_MODEL, true, () => api.load(undefined, small));
+    this.embedded = new ServedModel(
+      EMBEDDED_ID,
+      api.EMBEDDED_MODEL,
+      true,
+      () => api.load(undefined, small),
+      () => this.#closeHome(),
+    );
     if (model !== undefined) {
       const id = path.basename(model).replace(/(\.pack)?\.gguf$/i, "");
-      this.talk = new ServedModel(id, model, false, () => api.load(model, load));
+      // What every conversation in the house begins with is read before the first one.
+      const house: ChatMessage[] = [{ role: "system", content: housePrompt(undefined, "") }];
+      const warm = [...(load.warm ?? []), ...(this.knowsHouse ? [house] : [])];
+      this.talk = new ServedModel(id, model, false, () => api.load(model, { ...load, warm }));
     }
     this.models = [...(this.talk ? [this.talk] : []), this.embedded];
   }
@@ -141,6 +167,18 @@ export class Backend {
     }
   }
 
+  /** The next one who asks opens it again. */
+  async #closeHome(): Promise<void> {
+    const home = this.#home;
+    this.#home = undefined;
+    const closed = home?.then(
+      (opened) => opened.close(),
+      () => undefined,
+    );
+    // Home Assistant may never come: that is not waited for.
+    if (this.#unreachable === undefined || this.#stop.signal.aborted) await closed;
+  }
+
   /** Loads all there is, and waits for Home Assistant; rejects with the first failure that no later attempt can mend. */
   async ready(): Promise<void> {
     const house = async () => {
@@ -155,12 +193,12 @@ export class Backend {
 
   /** Whether requests are answered without waiting for a load. */
   get isReady(): boolean {
-    return this.models.every(({ loaded }) => loaded !== undefined);
+    return this.models.every(({ known }) => known);
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
-    await (await this.#home?.catch(() => undefined))?.close();
+    await this.#closeHome();
     await Promise.all(this.models.map((model) => model.unload()));
   }
 }

@@ -89,3 +89,10 @@ it("says what is wrong, in Ollama's way", async () => {
   expect([wrong.status, await wrong.json()]).toEqual([400, { error: expect.stringMatching(/no JSON/) }]);
   expect((await client.pull({ model: "talker" })).status).toBe("success");
 });
+
+it("loads the model of the house again, after it was unloaded", async () => {
+  await client.chat({ model: "piphi-home", messages: [], keep_alive: 0 });
+  const said = [{ role: "user", content: "turn on the reading lamp" }];
+  const { message } = await client.chat({ model: "piphi-home", messages: said });
+  expect(JSON.parse(message.content)).toEqual({ intent: "HassTurnOn", name: "Reading Lamp" });
+});

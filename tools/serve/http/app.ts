@@ -1,7 +1,8 @@
 /** All of HTTP as one function from requests to responses: guards, then the routes of each API. */
 
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { methodNotAllowed } from "hono/method-not-allowed";
 import type { Serving } from "../door.ts";
 import { HttpError, httpError, ollamaError, openaiError } from "./errors.ts";
 import { hostGuard, keyGuard, originGuard } from "./guards.ts";
@@ -41,6 +42,16 @@ export function createApp(serving: Serving): Hono<Env> {
     );
   };
   app.use(bodyLimit({ maxSize, onError: tooLarge }));
+  const onMethodNotAllowed = (c: Context, methods: string[]) => {
+    c.header("Allow", methods.join(", "));
+    const error = new HttpError(
+      405,
+      "method_not_allowed",
+      `Only ${methods.join(" and ")} can be asked of this address.`,
+    );
+    return c.json(c.req.path.startsWith("/api/") ? ollamaError(error) : openaiError(error), 405);
+  };
+  app.use(methodNotAllowed({ app, onMethodNotAllowed }));
 
   app.route("/", pageRoutes(serving));
   app.route("/", operationRoutes(serving));

@@ -5,7 +5,7 @@ import { PiPhiError } from "../../../runtime/errors.ts";
 /** What is wrong with a request, in the words of OpenAI's API. */
 export class HttpError extends Error {
   constructor(
-    readonly status: 400 | 401 | 403 | 404 | 408 | 413 | 415 | 499 | 500 | 503,
+    readonly status: 400 | 401 | 403 | 404 | 405 | 408 | 413 | 415 | 499 | 500 | 503,
     /** Stable, such as "model_not_found". */
     readonly code: string,
     message: string,

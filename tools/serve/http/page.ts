@@ -2,25 +2,15 @@
 
 import { readFile } from "node:fs/promises";
 import { type Context, Hono } from "hono";
-import * as v from "valibot";
 import { distPath } from "../../../devices/node/paths.ts";
 import type { Serving } from "../door.ts";
 import { HttpError } from "./errors.ts";
+import { idsBody, sentenceBody, textBody } from "./page-schemas.ts";
 import { type Env, modelNamed, readBody, untilGone } from "./request.ts";
 
 const FILES = { "": "text/html", "page.css": "text/css", "page.js": "text/javascript" } as const;
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'";
-
-const sentenceBody = v.object({
-  text: v.pipe(v.string(), v.maxLength(10_000)),
-  area: v.nullish(v.string()),
-});
-const textBody = v.object({ text: v.string(), model: v.nullish(v.string()) });
-const idsBody = v.object({
-  ids: v.pipe(v.array(v.pipe(v.number(), v.integer(), v.minValue(0))), v.maxLength(1_000_000)),
-  model: v.nullish(v.string()),
-});
 
 /** What the page shows about the server. */
 async function stateOf({ backend, version }: Serving) {

@@ -59,9 +59,12 @@ export function modelNamed({ backend, settings }: Pick<Serving, "backend" | "set
 /** Fires when the client leaves before its answer is complete, and when the time for an answer is up. */
 export function untilGone(c: Context<Env>, seconds: number): AbortSignal {
   const gone = new AbortController();
-  const { outgoing } = c.env ?? {};
-  outgoing?.once("close", () => {
+  const { outgoing } = c.env;
+  // Not AbortSignal.timeout: its timers would keep every request for as long as an answer may take.
+  const timer = setTimeout(() => gone.abort(), seconds * 1000);
+  outgoing.once("close", () => {
+    clearTimeout(timer);
     if (!outgoing.writableFinished) gone.abort();
   });
-  return AbortSignal.any([gone.signal, AbortSignal.timeout(seconds * 1000)]);
+  return gone.signal;
 }

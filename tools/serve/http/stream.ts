@@ -57,21 +57,45 @@ export async function streamed(values: AsyncGenerator<unknown, void>, framing: F
   });
 }
 
+/** So many answers of one request run at once; the others wait without taking the queue's places from other clients. */
+const AT_ONCE = 4;
+
 /** What several generators give, each as soon as it is there. */
 export async function* merged<T>(all: readonly AsyncGenerator<T, void>[]): AsyncGenerator<T, void> {
   const next = (generator: AsyncGenerator<T, void>) => generator.next().then((result) => ({ generator, result }));
-  const waiting = new Map(all.map((generator) => [generator, next(generator)]));
+  const later = all.slice(AT_ONCE);
+  const waiting = new Map(all.slice(0, AT_ONCE).map((generator) => [generator, next(generator)]));
   try {
     while (waiting.size > 0) {
       const { generator, result } = await Promise.race(waiting.values());
-      if (result.done) waiting.delete(generator);
-      else {
+      if (!result.done) {
         waiting.set(generator, next(generator));
         yield result.value;
+        continue;
       }
+      waiting.delete(generator);
+      const following = later.shift();
+      if (following) waiting.set(following, next(following));
     }
   } finally {
     for (const promise of waiting.values()) promise.catch(() => undefined);
     await Promise.allSettled(all.map((generator) => generator.return()));
   }
+}
+
+/** What `work` makes of each, in their order. */
+export async function answeredAll<T, R>(
+  all: readonly T[],
+  work: (one: T, index: number) => PromiseLike<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  let at = 0;
+  const worker = async () => {
+    while (at < all.length) {
+      const index = at++;
+      results[index] = await work(all[index], index);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, all.length) }, worker));
+  return results;
 }

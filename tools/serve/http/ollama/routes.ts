@@ -64,11 +64,7 @@ async function shown(model: ServedModel) {
 export function ollamaRoutes(serving: Serving): Hono<Env> {
   const { backend } = serving;
   const routes = new Hono<Env>();
-  const nameOf = ({ model, name }: { model?: string | null; name?: string | null }) => {
-    const given = model ?? name;
-    if (given) return given;
-    throw new HttpError(400, "missing_model", 'The model is missing. Send its name as "model".', "model");
-  };
+  const nameOf = (body: { model: string } | { name: string }) => ("model" in body ? body.model : body.name);
   routes.get("/version", (c) => c.json({ version: API_VERSION }));
   routes.get("/tags", (c) => c.json({ models: backend.models.map(listed) }));
   routes.get("/ps", (c) => {

@@ -1,14 +1,10 @@
 /** What Ollama's API takes, as far as it means something here: unknown fields are left out. */
 
 import * as v from "valibot";
-
-const range = (min: number, max: number) => v.pipe(v.number(), v.minValue(min), v.maxValue(max));
-const whole = (min: number, max: number) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max));
-const record = v.record(v.string(), v.unknown());
-const optional = <S extends v.GenericSchema>(schema: S) => v.nullish(schema);
+import { object, optional, range, record, text, whole } from "../schema.ts";
 
 /** Of a modelfile's parameters, those that mean something here. */
-export const options = v.object({
+export const options = object({
   temperature: optional(range(0, 5)),
   top_k: optional(whole(0, 1_000_000)),
   top_p: optional(range(0, 1)),
@@ -35,24 +31,24 @@ const shared = {
   think: optional(v.union([v.boolean(), v.string()])),
 };
 
-const toolCall = v.object({ function: v.object({ name: v.string(), arguments: optional(record) }) });
+const toolCall = object({ function: object({ name: v.string(), arguments: optional(record) }) });
 
-export const message = v.object({
+export const message = object({
   role: v.picklist(["system", "user", "assistant", "tool"]),
   content: optional(v.string()),
   tool_calls: optional(v.array(toolCall)),
   tool_name: optional(v.string()),
 });
 
-export const tool = v.object({
+export const tool = object({
   type: optional(v.string()),
-  function: v.object({ name: v.string(), description: optional(v.string()), parameters: optional(record) }),
+  function: object({ name: v.string(), description: optional(v.string()), parameters: optional(record) }),
 });
 
-export const chatBody = v.object({ ...shared, messages: optional(v.array(message)), tools: optional(v.array(tool)) });
+export const chatBody = object({ ...shared, messages: optional(v.array(message)), tools: optional(v.array(tool)) });
 export type ChatBody = v.InferOutput<typeof chatBody>;
 
-export const generateBody = v.object({
+export const generateBody = object({
   ...shared,
   prompt: optional(v.string()),
   system: optional(v.string()),
@@ -62,4 +58,7 @@ export const generateBody = v.object({
 export type GenerateBody = v.InferOutput<typeof generateBody>;
 
 /** Older clients say "name". */
-export const modelBody = v.object({ model: optional(v.string()), name: optional(v.string()) });
+export const modelBody = v.union(
+  [object({ model: text }), object({ name: text })],
+  'must be an object with the model\'s name as "model"',
+);

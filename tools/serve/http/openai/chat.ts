@@ -6,7 +6,7 @@ import type { AnswerToken } from "../../../../devices/node/index.ts";
 import type { Serving } from "../../door.ts";
 import { converse } from "../conversation.ts";
 import { type Env, modelNamed, readBody, untilGone } from "../request.ts";
-import { merged, streamed } from "../stream.ts";
+import { answeredAll, merged, streamed } from "../stream.ts";
 import type { ToolCall } from "../tools.ts";
 import type { Ask, Outcome } from "../turn.ts";
 import { EVENTS } from "./events.ts";
@@ -110,7 +110,7 @@ export async function chatCompletions(serving: Serving, c: Context<Env>): Promis
     const usage = body.stream_options?.include_usage ?? false;
     return streamed(allChunks(serving, asks, { ...head, object: "chat.completion.chunk", ...system }, usage), EVENTS);
   }
-  const answers = await Promise.all(asks.map((ask, i) => whole(serving, ask, i)));
+  const answers = await answeredAll(asks, (ask, i) => whole(serving, ask, i));
   const usage = usageOf(answers.map(({ outcome }) => outcome));
   return c.json({ ...head, object: "chat.completion", choices: answers.map(({ choice }) => choice), usage, ...system });
 }

@@ -4,9 +4,8 @@ import { randomUUID } from "node:crypto";
 import type { Context } from "hono";
 import type { AnswerToken, GenerateOptions, Generation, Phi } from "../../../../devices/node/index.ts";
 import type { Serving } from "../../door.ts";
-import { HttpError } from "../errors.ts";
 import { type Env, modelNamed, readBody, untilGone } from "../request.ts";
-import { merged, streamed } from "../stream.ts";
+import { answeredAll, merged, streamed } from "../stream.ts";
 import { EVENTS } from "./events.ts";
 import { finishReason, samplingOptions, usageOf } from "./options.ts";
 import { type CompletionBody, completionBody } from "./schemas.ts";
@@ -18,7 +17,6 @@ const DEFAULT_TOKENS = 16;
 
 function promptsOf({ prompt }: CompletionBody): Prompt[] {
   if (typeof prompt === "string") return [prompt];
-  if (prompt.length === 0) throw new HttpError(400, "empty_prompt", "The prompt is empty. Send a text.", "prompt");
   return typeof prompt[0] === "number" ? [prompt as number[]] : (prompt as Prompt[]);
 }
 
@@ -64,11 +62,12 @@ async function echoOnly(phi: Phi, prompt: Prompt, options: GenerateOptions) {
 }
 
 async function* chunks(
-  answer: Generation,
+  begin: () => Generation,
   index: number,
   top: number | undefined,
   onEnd: (usage: { usage: Parameters<typeof usageOf>[0][number]["usage"] }) => void,
 ) {
+  const answer = begin();
   let length = 0;
   for await (const { text, tokens } of answer) {
     if (text === "" && tokens.length === 0) continue;
@@ -102,7 +101,12 @@ export async function completions(serving: Serving, c: Context<Env>): Promise<Re
   if (body.stream) {
     const usages: Parameters<typeof usageOf>[0][number][] = [];
     const each = asks.map(({ prompt, options }, i) => {
-      return chunks(phi.generate(prompt, options), i, top, (usage) => usages.push(usage));
+      return chunks(
+        () => phi.generate(prompt, options),
+        i,
+        top,
+        (usage) => usages.push(usage),
+      );
     });
     const values = async function* () {
       for await (const choice of merged(each)) yield { ...head, ...system, choices: [choice] };
@@ -111,9 +115,9 @@ export async function completions(serving: Serving, c: Context<Env>): Promise<Re
     return streamed(values(), EVENTS);
   }
   const onlyEcho = body.echo && body.max_tokens === 0;
-  const results = await Promise.all(
-    asks.map(({ prompt, options }) => (onlyEcho ? echoOnly(phi, prompt, options) : phi.generate(prompt, options))),
-  );
+  const results = await answeredAll(asks, ({ prompt, options }) => {
+    return onlyEcho ? echoOnly(phi, prompt, options) : phi.generate(prompt, options);
+  });
   for (const result of results) serving.metrics.answered(result);
   const choices = results.map(({ text, logprobs, stopReason }, index) => ({
     index,

@@ -5,7 +5,6 @@ import type { Context } from "hono";
 import type { GenerateOptions } from "../../../../devices/node/index.ts";
 import type { Serving } from "../../door.ts";
 import { converse } from "../conversation.ts";
-import { HttpError } from "../errors.ts";
 import { type Env, modelNamed, readBody, untilGone } from "../request.ts";
 import { type Framing, streamed } from "../stream.ts";
 import { ANY_OBJECT, type Message } from "../tools.ts";
@@ -23,7 +22,6 @@ const ROLES: Readonly<Record<string, Message["role"]>> = {
 function messagesOf({ input, instructions }: ResponseBody): Message[] {
   const system: Message[] = instructions ? [{ role: "system", content: instructions }] : [];
   if (typeof input === "string") return [...system, { role: "user", content: input }];
-  if (input.length === 0) throw new HttpError(400, "empty_prompt", "The input is empty. Send a text.", "input");
   const said = input.map(({ role, content }) => ({ role: ROLES[role ?? "user"] ?? "user", content: textOf(content) }));
   return [...system, ...said];
 }

@@ -1,16 +1,12 @@
 /** What OpenAI's API takes, as far as it means something here: unknown fields are left out. */
 
 import * as v from "valibot";
-
-const range = (min: number, max: number) => v.pipe(v.number(), v.minValue(min), v.maxValue(max));
-const whole = (min: number, max: number) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max));
-const record = v.record(v.string(), v.unknown());
-const optional = <S extends v.GenericSchema>(schema: S) => v.nullish(schema);
+import { object, optional, range, record, text, whole } from "../schema.ts";
 
 /** A text, or parts of which those that are texts are read. */
 const part = v.variant("type", [
-  v.object({ type: v.picklist(["text", "input_text", "output_text"]), text: v.string() }),
-  v.object({ type: v.literal("refusal"), refusal: v.string() }),
+  object({ type: v.picklist(["text", "input_text", "output_text"]), text: v.string() }),
+  object({ type: v.literal("refusal"), refusal: v.string() }),
 ]);
 export const content = v.union(
   [v.string(), v.array(part)],
@@ -18,12 +14,12 @@ export const content = v.union(
 );
 export type Content = v.InferOutput<typeof content>;
 
-const toolCall = v.object({
+const toolCall = object({
   id: v.string(),
-  function: v.object({ name: v.string(), arguments: v.string() }),
+  function: object({ name: v.string(), arguments: v.string() }),
 });
 
-export const message = v.object({
+export const message = object({
   role: v.picklist(["system", "developer", "user", "assistant", "tool", "function"]),
   content: optional(content),
   tool_calls: optional(v.array(toolCall)),
@@ -31,22 +27,22 @@ export const message = v.object({
   name: optional(v.string()),
 });
 
-export const tool = v.object({
+export const tool = object({
   type: v.literal("function"),
-  function: v.object({ name: v.string(), description: optional(v.string()), parameters: optional(record) }),
+  function: object({ name: v.string(), description: optional(v.string()), parameters: optional(record) }),
 });
 
 export const toolChoice = v.union([
   v.picklist(["auto", "none", "required"]),
-  v.object({ type: v.literal("function"), function: v.object({ name: v.string() }) }),
+  object({ type: v.literal("function"), function: object({ name: v.string() }) }),
 ]);
 
 export const responseFormat = v.variant("type", [
-  v.object({ type: v.literal("text") }),
-  v.object({ type: v.literal("json_object") }),
-  v.object({
+  object({ type: v.literal("text") }),
+  object({ type: v.literal("json_object") }),
+  object({
     type: v.literal("json_schema"),
-    json_schema: v.object({ name: optional(v.string()), schema: v.union([record, v.boolean()]) }),
+    json_schema: object({ name: optional(v.string()), schema: v.union([record, v.boolean()]) }),
   }),
 ]);
 
@@ -61,7 +57,7 @@ const sampling = {
   stop: optional(stop),
   n: optional(whole(1, 16)),
   stream: optional(v.boolean()),
-  stream_options: optional(v.object({ include_usage: optional(v.boolean()) })),
+  stream_options: optional(object({ include_usage: optional(v.boolean()) })),
   user: optional(v.string()),
   /** Not of OpenAI: as llama.cpp's server and vLLM take them. */
   top_k: optional(whole(0, 1_000_000)),
@@ -72,7 +68,7 @@ const sampling = {
 
 const tokens = whole(1, 1_000_000);
 
-export const chatBody = v.object({
+export const chatBody = object({
   ...sampling,
   messages: v.pipe(v.array(message), v.minLength(1)),
   max_tokens: optional(tokens),
@@ -85,31 +81,42 @@ export const chatBody = v.object({
 });
 export type ChatBody = v.InferOutput<typeof chatBody>;
 
-const ids = v.array(whole(0, 2 ** 31));
+const ids = v.pipe(v.array(whole(0, 2 ** 31)), v.minLength(1));
 
-export const completionBody = v.object({
+export const completionBody = object({
   ...sampling,
-  prompt: v.union([v.string(), v.pipe(v.array(v.string()), v.minLength(1), v.maxLength(64)), ids, v.array(ids)]),
+  prompt: v.union(
+    [
+      text,
+      v.pipe(v.array(text), v.minLength(1), v.maxLength(64)),
+      ids,
+      v.pipe(v.array(ids), v.minLength(1), v.maxLength(64)),
+    ],
+    "must be a text, a list of texts, a list of token ids, or a list of such lists, none of them empty",
+  ),
   max_tokens: optional(whole(0, 1_000_000)),
   logprobs: optional(whole(0, 20)),
   echo: optional(v.boolean()),
 });
 export type CompletionBody = v.InferOutput<typeof completionBody>;
 
-export const responseBody = v.object({
+export const responseBody = object({
   model: optional(v.string()),
-  input: v.union([v.string(), v.array(v.object({ role: optional(v.string()), content: optional(content) }))]),
+  input: v.union(
+    [text, v.pipe(v.array(object({ role: optional(v.string()), content: optional(content) })), v.minLength(1))],
+    "must be a text or a list of messages, neither of them empty",
+  ),
   instructions: optional(v.string()),
   max_output_tokens: optional(tokens),
   temperature: optional(range(0, 5)),
   top_p: optional(range(0, 1)),
   stream: optional(v.boolean()),
   text: optional(
-    v.object({
+    object({
       format: optional(
         v.variant("type", [
-          v.object({ type: v.picklist(["text", "json_object"]) }),
-          v.object({ type: v.literal("json_schema"), name: optional(v.string()), schema: record }),
+          object({ type: v.picklist(["text", "json_object"]) }),
+          object({ type: v.literal("json_schema"), name: optional(v.string()), schema: record }),
         ]),
       ),
     }),
