@@ -28,7 +28,7 @@ export interface Command {
 }
 
 /** Slots whose value is a stretch of the sentence. */
-export const TEXT_SLOTS: ReadonlySet<string> = new Set(["item", "message", "search_query", "conversation_command"]);
+const TEXT_SLOTS: ReadonlySet<string> = new Set(["item", "message", "search_query", "conversation_command"]);
 /** Intents whose `name` is what somebody calls a timer, not a name of the house. */
 const NAMES_TIMERS = /Timer/;
 

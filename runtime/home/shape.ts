@@ -28,7 +28,7 @@ export function nameDomains(intent: string): ReadonlySet<string> | undefined {
   return domains.length > 0 ? new Set(domains) : new Set([info.domain]);
 }
 
-export function slotsOf(intent: string): [name: string, info: SlotInfo][] {
+function slotsOf(intent: string): [name: string, info: SlotInfo][] {
   const { slots } = CATALOGUE.intents[intent];
   const own = Object.entries(slots).filter(([name]) => name !== "response");
   const all = WITH_EXCEPTIONS.has(intent)

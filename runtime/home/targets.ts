@@ -10,12 +10,6 @@ const textOf = (value: unknown): string | undefined => (value === undefined ? un
 const listOf = (value: unknown): string[] | undefined =>
   value === undefined ? undefined : (Array.isArray(value) ? value : [value]).map(String);
 
-/** Those of this name or alias, in any case. */
-export function calledExactly<T extends Named>(things: readonly T[], name: string): T[] {
-  const wanted = foldName(name);
-  return things.filter((thing) => called(thing, wanted));
-}
-
 /** Ids of the areas that an intent's `area` and `floor` leave, or undefined where it names no place. */
 function placesOf({ areas, floors }: House, { slots }: Intent): Set<string> | undefined {
   const area = textOf(slots.area);

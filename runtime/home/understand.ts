@@ -32,7 +32,7 @@ const MOST_CHARACTERS = 1000;
 const MOST_TOKENS = 96;
 /** Nobody says these: what holds them is no sentence. */
 const CONTROLS = /[^\P{Cc}\s]/u;
-/** See tools/train/README.md for how it was chosen. */
+/** See tools/home/README.md for how it was chosen. */
 export const THRESHOLD = 0.55;
 
 /** Understands one sentence. Throws what the model throws; E_CANCELLED where `signal` fires. */

@@ -13,7 +13,7 @@ import { type Intent, type SlotValue, sameEffect } from "./effect.ts";
 const HELP = `npm run calibrate:home -- HOUSES.jsonl [--cost N]
 
   HOUSES.jsonl   what tools/train/generate.py wrote, from a seed of its own
-  --cost N       how many commands that are carried out rightly make good for one that is carried out wrongly; default 3`;
+  --cost N       how many commands that are carried out rightly make good for one that is carried out wrongly; default 1`;
 
 /** A slot as generate.py writes it. */
 interface Gold {
@@ -104,7 +104,7 @@ function thresholds(answers: readonly Answer[], cost: number) {
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { cost: { type: "string", default: "3" }, help: { type: "boolean", default: false } },
+    options: { cost: { type: "string", default: "1" }, help: { type: "boolean", default: false } },
   });
   if (values.help || positionals.length !== 1) return console.log(HELP);
   const answers: Answer[] = [];
