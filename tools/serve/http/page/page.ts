@@ -94,8 +94,12 @@ function showSpeed(usage: Usage, firstMs: number, restMs: number): void {
   const { prompt_tokens: read, completion_tokens: written, prompt_tokens_details: details } = usage;
   const rate = written > 1 && restMs > 0 ? `, ${((1000 * (written - 1)) / restMs).toFixed(1)} tokens a second` : "";
   const reused = details.cached_tokens > 0 ? ` (${details.cached_tokens} reused)` : "";
+  const first = Math.round(firstMs);
+  // The model of the home answers without counting.
   at("speed").textContent =
-    `${read} tokens read${reused}, first word after ${Math.round(firstMs)} ms, ${written} written${rate}`;
+    read === 0
+      ? `answered after ${first} ms`
+      : `${read} tokens read${reused}, first word after ${first} ms, ${written} written${rate}`;
 }
 
 at<HTMLFormElement>("ask").addEventListener("submit", async (event) => {
